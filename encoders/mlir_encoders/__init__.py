@@ -1,0 +1,1 @@
+"""Encoder plugins that come with the harness, registered like anybody's."""

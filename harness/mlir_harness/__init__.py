@@ -1,0 +1,1 @@
+"""A modular evaluation harness for multilingual information retrieval."""

@@ -1,0 +1,194 @@
+"""What a plugin author writes: encoders and tasks, and what the harness asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+from mlir_harness.types import (
+    Array,
+    Collection,
+    DoubleArray,
+    FloatArray,
+    IntArray,
+    Retrieval,
+    Role,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """What an encoder says of itself; everything that can change a vector is named here.
+
+    Attributes:
+        revision: changes whenever vectors may change: a weights hash, a commit, a version.
+        options: the settings that vectors depend on (prompts, pooling, precision ...);
+            part of the encoder's fingerprint. Batch sizes, devices and threads do not belong.
+        similarity: "cosine" (the harness normalises) or "dot".
+        language_aware: True if the same text may get another vector in another language.
+            Where it is False, equal texts of different languages share one vector.
+        dimension: length of a vector; None if unknown before the weights load.
+        max_tokens: longer texts are truncated by the encoder; None if it never truncates.
+        languages: BCP-47 tags it was made for; empty means any or unknown.
+        licence: SPDX id or a few words.
+        description: one line for `mlir-harness list`.
+    """
+
+    revision: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    similarity: Literal["cosine", "dot"] = "cosine"
+    language_aware: bool = False
+    dimension: int | None = None
+    max_tokens: int | None = None
+    languages: tuple[str, ...] = ()
+    licence: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about the texts of one `encode` call. Grows without breaking plugins.
+
+    Attributes:
+        role: queries or documents.
+        languages: one BCP-47 tag per text.
+        instruction: the task's, for models that follow instructions.
+    """
+
+    role: Role
+    languages: Sequence[str]
+    instruction: str = ""
+
+
+@runtime_checkable
+class Vectors(Protocol):
+    """Encoded texts, dense or sparse; row i belongs to texts[i]."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | IntArray) -> Self: ...
+
+    def tensors(self) -> Mapping[str, Array]:
+        """The arrays that a cache shard stores, by name."""
+        ...
+
+    def score(self, documents: Self) -> FloatArray:
+        """All pairs, fast: float32 (len(self), len(documents)), higher is more similar."""
+        ...
+
+    def score_pairs(self, documents: Self) -> DoubleArray:
+        """Row by row, exactly: float64 (len(self),).
+
+        Depends on the two rows alone (never on blocks, threads or other rows), to within
+        float64 rounding. This is the score that ranks are defined by.
+        """
+        ...
+
+    def score_exact(self, documents: Self) -> DoubleArray:
+        """All pairs as `score_pairs` defines them: float64 (len(self), len(documents))."""
+        ...
+
+    def score_error(self, documents: Self) -> float:
+        """How far an entry of `score` may lie from the same pair's `score_pairs`."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into vectors. Its factory is cheap; weights load at the first `encode`.
+
+    The factory takes keyword options and raises `Unavailable(reason, command)` when weights
+    or packages are missing. The encoder applies its own prompts and truncates.
+    """
+
+    @property
+    def info(self) -> EncoderInfo: ...
+
+    def encode(self, texts: Sequence[str], context: Context) -> Vectors | Array:
+        """Encode `texts`: an array (n, dimension), row i for texts[i], finite, deterministic.
+
+        float64 arrays and torch tensors are converted; [] gives (0, dimension).
+        """
+        ...
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """An encoder that must see the documents first (BM25: corpus statistics)."""
+
+    def fit(self, documents: Collection) -> Encoder: ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """An encoder that can count its tokens cheaply, without loading weights."""
+
+    def tokens(self, texts: Sequence[str], context: Context) -> IntArray:
+        """Tokens per text before truncation, prompts included: (n,) int64."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """An encoder that holds memory or processes; freed before the next one loads."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """What the person who runs a task may choose.
+
+    Attributes:
+        split: "" for the task's default.
+        languages: query and document languages to keep; empty for all of the task's.
+        data_dir: a folder given by the user, else None: the task looks in its cache.
+        extra: `--option TASK.key=value` pairs.
+    """
+
+    split: str = ""
+    languages: tuple[str, ...] = ()
+    data_dir: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """What a task says of itself.
+
+    Attributes:
+        version: part of the protocol fingerprint; raised when scores may change.
+        languages: BCP-47 tags, in the order tables show them.
+        splits: the first is the default.
+        measures: ir_measures names, main measure first.
+        depth: how many top documents per query to keep with the results.
+        instruction: handed to encoders that follow instructions.
+        citation, licence, description: for people.
+    """
+
+    version: str
+    languages: tuple[str, ...]
+    measures: tuple[str, ...]
+    splits: tuple[str, ...] = ("test",)
+    depth: int = 10
+    instruction: str = ""
+    citation: str = ""
+    licence: str = ""
+    description: str = ""
+
+    @property
+    def main_measure(self) -> str:
+        return self.measures[0]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Says which texts are queries, which are documents, and which pairs are relevant."""
+
+    @property
+    def info(self) -> TaskInfo: ...
+
+    def load(self, options: TaskOptions) -> Retrieval:
+        """Read the data; raises DataError naming file and place, or Unavailable."""
+        ...

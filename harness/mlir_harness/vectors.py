@@ -1,0 +1,122 @@
+"""Dense vectors: conversion of what encoders return, normalisation, fast and exact scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from mlir_harness.errors import EncoderError
+from mlir_harness.protocols import Vectors
+from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
+
+# Rounding errors of an inner product of n terms stay below λ √n u |x||y| with probability
+# at least 1 − 2 exp(−λ²/2) (Higham & Mary 2019, "A new approach to probabilistic rounding
+# error analysis", theorem 3.1). The largest error seen on real sentence vectors is a fifth of it.
+_LAMBDA = 4.0
+_UNIT = 2.0**-24
+_PAIRS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One float32 row per text; similarity is the inner product.
+
+    Attributes:
+        matrix: (n, dimension) float32, C order.
+    """
+
+    matrix: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def __getitem__(self, rows: slice | IntArray) -> Self:
+        return type(self)(np.ascontiguousarray(self.matrix[rows]))
+
+    def tensors(self) -> Mapping[str, Array]:
+        return {"matrix": self.matrix}
+
+    def score(self, documents: Self) -> FloatArray:
+        # Computed documents × queries: the ranker counts down columns of queries.
+        scores: FloatArray = np.matmul(documents.matrix, self.matrix.T)
+        return scores.T
+
+    def score_exact(self, documents: Self) -> DoubleArray:
+        """All pairs in float64: (len(self), len(documents))."""
+        exact: DoubleArray = np.matmul(
+            documents.matrix.astype(np.float64), self.matrix.T.astype(np.float64)
+        )
+        return exact.T
+
+    def score_pairs(self, documents: Self) -> DoubleArray:
+        if len(self) != len(documents):
+            raise ValueError(f"{len(self)} queries paired with {len(documents)} documents")
+        scores = np.empty(len(self), np.float64)
+        for start in range(0, len(self), _PAIRS_AT_ONCE):
+            rows = slice(start, start + _PAIRS_AT_ONCE)
+            # Products of two float32 are exact in float64; only the sum rounds.
+            products = self.matrix[rows].astype(np.float64)
+            products *= documents.matrix[rows]
+            products.sum(axis=1, out=scores[rows])
+        return scores
+
+    def score_error(self, documents: Self) -> float:
+        width = max(self.matrix.shape[1], 1)
+        return _LAMBDA * math.sqrt(width) * _UNIT * self.norm * documents.norm
+
+    @cached_property
+    def norm(self) -> float:
+        """The largest Euclidean norm of a row."""
+        if not len(self):
+            return 0.0
+        squares = np.einsum("ij,ij->i", self.matrix, self.matrix)
+        return float(np.sqrt(squares.max(initial=0.0))) * (1 + 1e-5)
+
+    def normalised(self) -> Self:
+        """Rows of length 1; rows of zeros stay zero (their cosine with anything is 0)."""
+        norms = np.sqrt(np.einsum("ij,ij->i", self.matrix, self.matrix, dtype=np.float64))
+        norms[norms == 0] = 1.0
+        return type(self)((self.matrix / norms[:, None]).astype(np.float32))
+
+
+def as_dense(value: Any, rows: int) -> Dense:
+    """Convert an encoder's answer (array of any float type, torch tensor, list of rows).
+
+    Raises:
+        EncoderError: not a matrix, or not `rows` rows.
+    """
+    if hasattr(value, "detach"):  # a torch tensor, recognised without importing torch
+        value = value.detach().cpu()
+        value = (value.float() if hasattr(value, "float") else value).numpy()
+    try:
+        matrix = np.asarray(value)
+    except ValueError as error:
+        raise EncoderError(f"returned rows of different lengths ({error})") from error
+    if matrix.dtype.kind not in "fiu":
+        raise EncoderError(
+            f"returned {type(value).__name__} of {matrix.dtype}, not numbers",
+            "encode must return an array of shape (texts, dimension)",
+        )
+    if matrix.ndim != 2 or len(matrix) != rows:
+        raise EncoderError(
+            f"returned shape {matrix.shape} for {rows} texts",
+            f"encode must return an array of shape ({rows}, dimension)",
+        )
+    with np.errstate(over="ignore"):
+        return Dense(np.ascontiguousarray(matrix, dtype=np.float32))
+
+
+def as_vectors(value: Any, rows: int, *, normalise: bool) -> Vectors:
+    """What an encoder returned as `Vectors`, of unit length where similarity is cosine."""
+    if isinstance(value, Vectors) and not isinstance(value, np.ndarray):
+        if len(value) != rows:
+            raise EncoderError(f"returned {len(value)} vectors for {rows} texts")
+        return value
+    dense = as_dense(value, rows)
+    # Not finite stays as it is: the caller names the text.
+    return dense.normalised() if normalise and np.isfinite(dense.matrix).all() else dense

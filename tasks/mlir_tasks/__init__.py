@@ -1,0 +1,1 @@
+"""Task plugins that come with the harness, registered like anybody's."""
