@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from mlir_harness.types import (
     Array,
-    Collection,
     DoubleArray,
     FloatArray,
     IntArray,
@@ -46,6 +45,10 @@ class EncoderInfo:
     description: str = ""
 
 
+def _silent(texts: int, tokens: int, truncated: int) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known about the texts of one `encode` call. Grows without breaking plugins.
@@ -54,11 +57,14 @@ class Context:
         role: queries or documents.
         languages: one BCP-47 tag per text.
         instruction: the task's, for models that follow instructions.
+        progress: an encoder may call it after each batch with the number of texts done, of
+            tokens read, and of texts that were truncated since the last call.
     """
 
     role: Role
     languages: Sequence[str]
     instruction: str = ""
+    progress: Callable[[int, int, int], None] = _silent
 
 
 @runtime_checkable
@@ -111,13 +117,6 @@ class Encoder(Protocol):
         float64 arrays and torch tensors are converted; [] gives (0, dimension).
         """
         ...
-
-
-@runtime_checkable
-class Fits(Protocol):
-    """An encoder that must see the documents first (BM25: corpus statistics)."""
-
-    def fit(self, documents: Collection) -> Encoder: ...
 
 
 @runtime_checkable

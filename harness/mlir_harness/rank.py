@@ -232,9 +232,7 @@ class _Part:
                 first, last = np.searchsorted(pool.rows, [start, start + len(piece)])
                 if first == last:
                     continue
-                here = Members(
-                    pool.pool, pool.rows[first:last] - start, pool.documents[first:last]
-                )
+                here = Members(pool.pool, pool.rows[first:last] - start, pool.documents[first:last])
                 whole = np.array_equal(here.rows, np.arange(len(piece)))
                 pooled = scores if whole else scores[here.rows]
                 if here.pool in self.top:
@@ -246,9 +244,7 @@ class _Part:
                         if suspects.total:
                             decide(self, suspects, pooled, _CHUNK, piece, here)
 
-    def _compare(
-        self, targets: Stack, scores: FloatArray, own: IntArray, pool: int
-    ) -> Suspects:
+    def _compare(self, targets: Stack, scores: FloatArray, own: IntArray, pool: int) -> Suspects:
         """Count the clear cases; return where the unclear ones are."""
         layers, width = targets.targets.shape
         starts = range(0, len(scores), _CHUNK)

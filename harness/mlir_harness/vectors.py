@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 
 from mlir_harness.errors import EncoderError
-from mlir_harness.protocols import Vectors
 from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
 
 # Rounding errors of an inner product of n terms stay below λ √n u |x||y| with probability
@@ -111,12 +110,10 @@ def as_dense(value: Any, rows: int) -> Dense:
         return Dense(np.ascontiguousarray(matrix, dtype=np.float32))
 
 
-def as_vectors(value: Any, rows: int, *, normalise: bool) -> Vectors:
-    """What an encoder returned as `Vectors`, of unit length where similarity is cosine."""
-    if isinstance(value, Vectors) and not isinstance(value, np.ndarray):
+def as_vectors(value: Any, rows: int) -> Dense:
+    """What an encoder returned, as vectors: `Dense`, or anything `as_dense` converts."""
+    if isinstance(value, Dense):
         if len(value) != rows:
             raise EncoderError(f"returned {len(value)} vectors for {rows} texts")
         return value
-    dense = as_dense(value, rows)
-    # Not finite stays as it is: the caller names the text.
-    return dense.normalised() if normalise and np.isfinite(dense.matrix).all() else dense
+    return as_dense(value, rows)

@@ -1,0 +1,279 @@
+"""`st:FOLDER` and `st:ID`: any sentence-transformers model, in batches of our own."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from mlir_harness.errors import EncoderError, UsageError
+from mlir_harness.protocols import Context, EncoderInfo
+from mlir_harness.types import FloatArray, IntArray, Role
+
+from mlir_encoders.model_folder import ModelFolder, locate
+from mlir_encoders.stack import Features, PlainTokens, feed, load
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+# Padded tokens a batch. On two cores small batches stay in the cache; a GPU wants to be filled.
+CPU_TOKEN_BUDGET = 1_536
+CUDA_TOKEN_BUDGET = 32_768
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ROUGH_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may choose; the first four fields change vectors, the others do not.
+
+    Attributes:
+        precision: arithmetic of the forward pass; weights stay float32.
+        query_prompt, document_prompt: put before each text.
+        max_tokens: truncate there; None for the model's own limit.
+        device: where the model runs.
+        token_budget: padded tokens a batch; None for the device's default.
+    """
+
+    query_prompt: str
+    document_prompt: str
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    max_tokens: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    token_budget: int | None = None
+
+
+def create(reference: str, **options: Any) -> SentenceEncoder:
+    """The encoder for `st:reference`. Reads configuration only; weights load when they are used.
+
+    Args:
+        reference: a folder, a hub id that is in the local cache, or ID@REVISION.
+        **options: device (auto, cpu, cuda), precision (fp32, bf16, fp16), token_budget,
+            max_tokens, query_prompt, document_prompt. Numbers may be given as strings.
+
+    Raises:
+        Unavailable: the model is not here, or would need custom code or a pickle.
+        UsageError: an option is unknown or out of range.
+    """
+    folder = locate(reference)
+    folder.check()
+    return SentenceEncoder(folder, _parse(options, folder))
+
+
+def _parse(options: Mapping[str, Any], folder: ModelFolder) -> Options:
+    known = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
+    for name in options:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"st: has no option {name!r}",
+                f"did you mean {close[0]}?" if close else f"its options: {', '.join(known)}",
+            )
+    parsed = Options(
+        query_prompt=str(options.get("query_prompt", folder.prompt(Role.QUERY))),
+        document_prompt=str(options.get("document_prompt", folder.prompt(Role.DOCUMENT))),
+        precision=_choice("precision", options, ("fp32", "bf16", "fp16")),
+        max_tokens=_count("max_tokens", options),
+        device=_choice("device", options, ("auto", "cpu", "cuda")),
+        token_budget=_count("token_budget", options),
+    )
+    if parsed.precision == "fp16" and parsed.device == "cpu":
+        raise UsageError("fp16 runs on a GPU only", "use precision=bf16 or fp32 with device=cpu")
+    if parsed.max_tokens and folder.positions and parsed.max_tokens > folder.positions:
+        raise UsageError(
+            f"{folder.name} takes at most {folder.positions} tokens, not {parsed.max_tokens}",
+            f"use max_tokens={folder.positions} or less",
+        )
+    return parsed
+
+
+def _choice(name: str, options: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
+    value = str(options.get(name, allowed[0]))
+    if value not in allowed:
+        raise UsageError(f"{name} cannot be {value!r}", f"choose from {', '.join(allowed)}")
+    return value
+
+
+def _count(name: str, options: Mapping[str, Any]) -> int | None:
+    given = options.get(name)
+    if given is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", str(given)) or int(given) < 1:
+        raise UsageError(
+            f"{name} cannot be {given!r}", f"give a whole number from 1 up, such as {name}=256"
+        )
+    return int(given)
+
+
+class SentenceEncoder:
+    """A stack of sentence-transformers modules as an Encoder that also Counts and Closes.
+
+    Texts are tokenised once, sorted by token count and padded into batches of a token budget.
+    Where the stack begins with an ordinary text transformer, the tokens that were counted are
+    the tokens that are encoded; any other stack makes its own features, batch by batch.
+    """
+
+    def __init__(self, folder: ModelFolder, options: Options) -> None:
+        self._folder = folder
+        self._options = options
+        self._model: SentenceTransformer | None = None
+        self._plain: dict[Role, PlainTokens | None] = {}
+        self._counters: dict[Role, Tokenizer | None] = {}
+
+    @cached_property
+    def info(self) -> EncoderInfo:
+        """What the folder and the options say; hashes the folder when first asked."""
+        chosen = self._options
+        return EncoderInfo(
+            revision=self._folder.revision,
+            options={
+                "precision": chosen.precision,
+                "query_prompt": chosen.query_prompt,
+                "document_prompt": chosen.document_prompt,
+                "max_tokens": str(chosen.max_tokens or ""),
+            },
+            similarity="dot" if self._folder.similarity == "dot" else "cosine",
+            dimension=self._folder.dimension,
+            max_tokens=chosen.max_tokens or self._folder.max_tokens,
+            description=f"sentence-transformers model {self._folder.name}",
+        )
+
+    def encode(self, texts: Sequence[str], context: Context) -> FloatArray:
+        """float32 (n, dimension), not normalised (unless the model's last module does).
+
+        Raises:
+            Unavailable: the model does not load here, or no GPU is there for device=cuda.
+            EncoderError: a vector is not finite.
+        """
+        import torch  # noqa: PLC0415
+
+        model = self._loaded()
+        if not len(texts):
+            known = model.get_embedding_dimension()
+            width = known or self.encode([""], context).shape[1]
+            return np.zeros((0, width), np.float32)
+        out: torch.Tensor | None = None
+        # One autocast around all batches: it keeps the weights it has cast until it ends.
+        with torch.inference_mode(), self._arithmetic(model):
+            for rows, features in self.batches(texts, context.role):
+                vectors = self.forward(features, context.role)
+                if out is None:
+                    shape = (len(texts), vectors.shape[-1])
+                    out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
+                out[torch.from_numpy(rows).to(out.device)] = vectors.float()
+        assert out is not None  # noqa: S101  there was a text, so there was a batch
+        result: FloatArray = out[:, : model.truncate_dim].cpu().numpy()
+        if not np.isfinite(result).all():
+            precision = self._options.precision
+            raise EncoderError(
+                f"{self._folder.name} gives vectors that are not finite in {precision}",
+                "check the weights" if precision == "fp32" else "use precision=fp32",
+            )
+        return result
+
+    def batches(self, texts: Sequence[str], role: Role) -> Iterator[tuple[IntArray, Features]]:
+        """The batches that `encode` runs: rows of `texts`, and what `forward` takes."""
+        model = self._loaded()
+        prompt = self._prompt(role)
+        if role not in self._plain:
+            self._plain[role] = PlainTokens.of(model, role, prompt)
+        on_gpu = model.device.type == "cuda"
+        return feed(
+            model,
+            [_without_surrogates(text) for text in texts],
+            role=role,
+            prompt=prompt,
+            plain=self._plain[role],
+            budget=self._options.token_budget
+            or (CUDA_TOKEN_BUDGET if on_gpu else CPU_TOKEN_BUDGET),
+            count=lambda: self.tokens(texts, Context(role, [])),
+        )
+
+    def forward(self, features: Features, role: Role) -> torch.Tensor:
+        """The model's sentence embeddings for one batch: (batch, width) on its device."""
+        model = self._loaded()
+        device = model.device
+        # A copy, because modules write their results into the features they are given.
+        held = {
+            name: value.to(device, non_blocking=True) if hasattr(value, "to") else value
+            for name, value in features.items()
+        }
+        embeddings: torch.Tensor = model(held, task=role.value)["sentence_embedding"]
+        return embeddings
+
+    def tokens(self, texts: Sequence[str], context: Context) -> IntArray:
+        """Tokens per text before truncation, the prompt included: (n,) int64.
+
+        Without a tokenizer.json this is an estimate, four characters to a token.
+        """
+        prompt = self._prompt(context.role)
+        prompted = [prompt + _without_surrogates(text) for text in texts]
+        counter = self._counter(context.role)
+        if counter is None:
+            lengths = [1 + len(text) // _ROUGH_CHARACTERS_PER_TOKEN for text in prompted]
+        else:
+            special = self._folder.adds_special_tokens
+            encodings = counter.encode_batch_fast(prompted, add_special_tokens=special)
+            lengths = [len(encoding) for encoding in encodings]
+        return np.array(lengths, np.int64)
+
+    def close(self) -> None:
+        """Free the model; the next `encode` loads it again."""
+        on_gpu = self._model is not None and self._model.device.type == "cuda"
+        self._model = None
+        self._plain.clear()
+        self._counters.clear()
+        gc.collect()  # modules refer to each other, and weights are too large to wait
+        if on_gpu:
+            import torch  # noqa: PLC0415
+
+            torch.cuda.empty_cache()
+
+    def _prompt(self, role: Role) -> str:
+        query = role == Role.QUERY
+        return self._options.query_prompt if query else self._options.document_prompt
+
+    def _counter(self, role: Role) -> Tokenizer | None:
+        """The bare tokenizer, without truncation and padding, if the folder holds one."""
+        if role not in self._counters:
+            from tokenizers import Tokenizer  # noqa: PLC0415  (0.1 s; torch stays out)
+
+            file = self._folder.tokenizer_file(role)
+            counter = Tokenizer.from_file(str(file)) if file else None
+            if counter is not None:
+                counter.no_truncation()
+                counter.no_padding()
+            self._counters[role] = counter
+        return self._counters[role]
+
+    def _arithmetic(self, model: SentenceTransformer) -> AbstractContextManager[Any]:
+        import torch  # noqa: PLC0415
+
+        if self._options.precision == "fp32":
+            return nullcontext()
+        lower = torch.bfloat16 if self._options.precision == "bf16" else torch.float16
+        return torch.autocast(model.device.type, lower)
+
+    def _loaded(self) -> SentenceTransformer:
+        if self._model is None:
+            chosen = self._options
+            self._model = load(
+                self._folder,
+                device=chosen.device,
+                precision=chosen.precision,
+                max_tokens=chosen.max_tokens,
+            )
+        return self._model
+
+
+def _without_surrogates(text: str) -> str:
+    """`text` with U+FFFD for lone surrogates, which no tokenizer written in Rust takes."""
+    return text if text.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,129 @@
+"""The public door for notebooks and scripts: `evaluate(...)` and the report it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlir_harness import runner
+from mlir_harness.results import CellResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Report:
+    """The cells of a run.
+
+    Attributes:
+        cells: encoder by encoder; failed ones say why in `reason` and `hint`.
+    """
+
+    cells: tuple[CellResult, ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per cell and setting, a column per measure. Needs pandas."""
+        import pandas as pd
+
+        from mlir_harness.formats import rows
+
+        return pd.DataFrame(rows(self.cells))
+
+    def to_json(self) -> str:
+        """What `mlir-harness run --format json` prints."""
+        from mlir_harness.formats import as_json
+
+        return as_json(self.cells)
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+
+        from mlir_harness.tables import failures, summary
+
+        return Group(summary(self.cells), failures(self.cells))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        summaries = [
+            {"encoder": cell.encoder, "task": cell.task, "status": cell.status}
+            | {
+                f"{kind} {name}": f"{value:.3f}"
+                for kind, means in cell.summary.items()
+                for name, value in means.items()
+                if name == cell.main_measure and value is not None
+            }
+            for cell in self.cells
+        ]
+        names = list(dict.fromkeys(name for row in summaries for name in row))
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(row.get(name, ''))}</td>" for name in names) + "</tr>"
+            for row in summaries
+        )
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def evaluate(
+    encoders: str | Sequence[str],
+    tasks: str | Sequence[str],
+    *,
+    languages: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    split: str = "",
+    data_dir: str | Path | None = None,
+    output: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+    fresh: bool = False,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    token_budget: int | None = None,
+    ties: Literal["hash", "trec"] = "hash",
+    gain: Literal["linear", "exponential"] = "linear",
+    depth: int | None = None,
+) -> Report:
+    """Evaluate encoders on tasks, as `mlir-harness run` does.
+
+    Args:
+        encoders, tasks: names, or lists of names: "hashing", "st:FOLDER", "py:module:attribute".
+        languages: BCP-47 tags to keep; () for all.
+        settings: of "mono", "cross", "multi"; () for all.
+        split: "" for each task's default.
+        data_dir: folder with the tasks' files, or with one folder per task.
+        output: folder to store results in, and to answer from; None for neither.
+        cache_dir: folder for vectors; None for the user's cache.
+        fresh: compute again what is stored.
+        options: plugin name -> its options.
+        device, precision, token_budget: for encoders that know them.
+        ties: "hash" or "trec" (trec_eval's order of names).
+        gain: of nDCG.
+        depth: documents per query in the top lists; None for the task's own.
+
+    Raises:
+        UsageError: a name, language or option is unknown.
+    """
+    offered: dict[str, Any] = {"device": device, "precision": precision}
+    if token_budget is not None:
+        offered["token_budget"] = token_budget
+    request = runner.Request(
+        encoders=[encoders] if isinstance(encoders, str) else list(encoders),
+        tasks=[tasks] if isinstance(tasks, str) else list(tasks),
+        languages=languages,
+        settings=settings,
+        split=split,
+        data_dir=None if data_dir is None else str(data_dir),
+        output=None if output is None else Path(output),
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+        fresh=fresh,
+        options=options or {},
+        offered=offered,
+        ties=ties,
+        gain=gain,
+        depth=depth,
+    )
+    watcher = runner.Silent()
+    return Report(tuple(runner.run(runner.prepare(request, watcher), watcher)))

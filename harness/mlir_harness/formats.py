@@ -1,0 +1,143 @@
+"""Results for programs and papers: JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mlir_harness import tables
+from mlir_harness.results import CellResult, finite
+from mlir_harness.text import cell as csv_cell
+from mlir_harness.text import plain
+
+SCHEMA = 1
+
+
+def as_json(cells: Sequence[CellResult]) -> str:
+    """One object with every cell, its summary and its settings."""
+    return json.dumps({"schema": SCHEMA, "cells": [_object(cell) for cell in cells]}, indent=1)
+
+
+def _object(cell: CellResult) -> dict[str, Any]:
+    found = {
+        "encoder": cell.encoder,
+        "task": cell.task,
+        "split": cell.split,
+        "data": "sample" if cell.sample else "real",
+        "status": cell.status,
+        "reason": cell.reason,
+        "hint": cell.hint,
+        "fingerprints": dict(cell.fingerprints),
+        "summary": cell.summary,
+        "settings": [
+            {
+                "id": setting.id,
+                "kind": setting.kind,
+                "variant": setting.variant,
+                "query_language": setting.query_language,
+                "document_languages": list(setting.document_languages),
+                "queries": setting.queries,
+                "unanswerable": setting.unanswerable,
+                "documents": setting.documents,
+                "tie_rate": setting.tie_rate,
+                "measures": setting.measures,
+                "languages": setting.languages,
+            }
+            for setting in cell.settings
+        ],
+        "folder": None if cell.folder is None else str(cell.folder),
+    }
+    result: dict[str, Any] = finite(found)
+    return result
+
+
+def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
+    """One row per setting with a column per measure; a failed cell has one row."""
+    table = []
+    for cell in cells:
+        head = {
+            "encoder": cell.encoder,
+            "task": cell.task,
+            "split": cell.split,
+            "data": "sample" if cell.sample else "real",
+            "status": cell.status,
+            "reason": cell.reason or "",
+        }
+        if not cell.settings:
+            table.append(head)
+        for setting in cell.settings:
+            own = {
+                "setting": setting.id,
+                "kind": setting.kind,
+                "variant": setting.variant,
+                "query_language": setting.query_language,
+                "document_languages": " ".join(setting.document_languages),
+                "queries": setting.queries,
+                "documents": setting.documents,
+                "tie_rate": setting.tie_rate,
+            }
+            table.append(head | own | dict(setting.measures))
+    return table
+
+
+def as_csv(cells: Sequence[CellResult]) -> str:
+    """`rows` as CSV; cells that a spreadsheet would take for formulas are quoted."""
+    table = rows(cells)
+    names = list(dict.fromkeys(name for row in table for name in row))
+    written = io.StringIO()
+    writer = csv.DictWriter(written, [csv_cell(name) for name in names], lineterminator="\n")
+    writer.writeheader()
+    for row in table:
+        writer.writerow(
+            {
+                csv_cell(name): csv_cell(value) if isinstance(value, str) else value
+                for name, value in finite(row).items()
+            }
+        )
+    return written.getvalue()
+
+
+def as_markdown(cells: Sequence[CellResult]) -> str:
+    """The summary as GitHub tables; best bold, second underlined."""
+    parts = []
+    for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
+        members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
+        if members:
+            sample = " (sample data)" if members[0].sample else ""
+            parts.append(f"### {_escape(task)} · {_escape(split)}{sample}\n\n{_markdown(members)}")
+    failed = [cell for cell in cells if cell.status != "ok"]
+    if failed:
+        lines = [
+            f"- {_escape(cell.encoder)} × {_escape(cell.task)}: {cell.status}: "
+            f"{_escape(cell.reason or '')}"
+            for cell in failed
+        ]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _markdown(cells: Sequence[CellResult]) -> str:
+    chosen = tables.columns(cells)
+    marks = [tables.places(column, cells) for column in chosen]
+    lines = [
+        "| encoder | " + " | ".join(_escape(column.heading) for column in chosen) + " |",
+        "|:--|" + "--:|" * len(chosen),
+    ]
+    for cell in cells:
+        values = []
+        for column, mark in zip(chosen, marks, strict=True):
+            shown = column.show(column.value(cell))
+            best = mark.get(cell.encoder)
+            values.append({1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown))
+        lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(values) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    shown = plain(text)
+    for character in "\\`*_{}[]<>|#":
+        shown = shown.replace(character, f"\\{character}")
+    return shown

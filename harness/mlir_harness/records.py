@@ -1,0 +1,116 @@
+"""Scores as rows and columns: what results store and `to_pandas` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mlir_harness.scoring import SettingScores
+from mlir_harness.results import SettingRow, Tables
+from mlir_harness.settings import Numbering
+from mlir_harness.types import Array
+
+
+def settings_rows(scores: Sequence[SettingScores]) -> tuple[SettingRow, ...]:
+    """One row per setting, as tables and JSON show it."""
+    return tuple(
+        SettingRow(
+            id=each.setting.id,
+            kind=each.setting.kind.value,
+            variant=each.setting.variant,
+            query_language=each.setting.query_language,
+            document_languages=each.setting.document_languages,
+            queries=len(each.rows),
+            unanswerable=each.unanswerable,
+            documents=each.documents,
+            tie_rate=each.tie_rate,
+            measures=each.means,
+            languages=each.languages,
+        )
+        for each in scores
+    )
+
+
+def tables(scores: Sequence[SettingScores], numbering: Numbering) -> Tables:
+    """Per-query values and top lists as Arrow columns, strings dictionary-encoded."""
+    return Tables(_queries(scores, numbering), _top(scores, numbering))
+
+
+def _queries(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str, Any]:
+    import pyarrow as pa
+
+    columns = _keys(scores, numbering, [np.ones(len(each.rows), np.int64) for each in scores])
+    for name in dict.fromkeys(name for each in scores for name in each.values):
+        parts = [
+            pa.array(each.values[name])
+            if name in each.values
+            else pa.nulls(len(each.rows), pa.float64())
+            for each in scores
+        ]
+        columns[name] = pa.chunked_array(parts, pa.float64())
+    return columns
+
+
+def _top(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str, Any]:
+    import pyarrow as pa
+
+    held = [each.best.documents >= 0 for each in scores]
+    columns = _keys(scores, numbering, [mask.sum(axis=1) for mask in held])
+    place = [np.broadcast_to(np.arange(1, mask.shape[1] + 1), mask.shape)[mask] for mask in held]
+    columns["rank"] = _joined(place).astype(np.int32)
+    documents = _joined(
+        [each.best.documents[mask] for each, mask in zip(scores, held, strict=True)]
+    )
+    languages = numbering.language_of(documents)
+    columns["language"] = _coded(languages, list(numbering.languages))
+    used, codes = np.unique(documents, return_inverse=True)
+    names = [numbering.name(number).partition(":")[2] for number in used.tolist()]
+    columns["document"] = _coded(codes, names)
+    parts = [each.best.scores[mask] for each, mask in zip(scores, held, strict=True)]
+    columns["score"] = pa.array(np.concatenate(parts) if parts else np.zeros(0, np.float32))
+    return columns
+
+
+def _keys(
+    scores: Sequence[SettingScores], numbering: Numbering, repeats: Sequence[Array]
+) -> dict[str, Any]:
+    """Columns `setting` and `query`, each query of each setting as often as `repeats` says."""
+    lengths = [int(each.sum()) for each in repeats]
+    settings = np.repeat(np.arange(len(scores)), lengths)
+    queries = numbering.retrieval.queries
+    languages = sorted({each.setting.query_language for each in scores})
+    starts = np.cumsum([0, *(len(queries[language]) for language in languages)])
+    rows = _joined(
+        [
+            np.repeat(each.rows, repeat) + starts[languages.index(each.setting.query_language)]
+            for each, repeat in zip(scores, repeats, strict=True)
+        ]
+    )
+    used, codes = np.unique(rows, return_inverse=True)
+    place = np.searchsorted(starts, used, side="right") - 1
+    names = [
+        queries[languages[at]].ids[row - starts[at]]
+        for at, row in zip(place.tolist(), used.tolist(), strict=True)
+    ]
+    return {
+        "setting": _coded(settings, [each.setting.id for each in scores]),
+        "query": _coded(codes, names),
+    }
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _coded(codes: Array, names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    from mlir_harness.fingerprint import text_bytes
+
+    # Ids may hold lone surrogates, which Arrow's strings cannot.
+    safe = [text_bytes(name).decode("utf-8", "replace") for name in names]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes.astype(np.int32)), pa.array(safe, pa.string())
+    )

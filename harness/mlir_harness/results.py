@@ -1,0 +1,244 @@
+"""Results on disk: one folder per evaluated cell, written whole, found again by fingerprint.
+
+results/<task>/<encoder>/<uuid>/ holds manifest.json, settings.parquet (a row per setting),
+queries.parquet (a row per setting and query) and top.parquet (a row per retrieved document).
+`current` beside it names the newest one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from mlir_harness import files
+from mlir_harness.errors import StoreError
+from mlir_harness.text import plain, slug
+
+SCHEMA = 1
+_HINT = "Free some space, or name another folder with --output."
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting's means, as tables and JSON show them."""
+
+    id: str
+    kind: str
+    variant: str
+    query_language: str
+    document_languages: tuple[str, ...]
+    queries: int
+    unanswerable: int
+    documents: int
+    tie_rate: float
+    measures: Mapping[str, float]
+    languages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One encoder on one task.
+
+    Attributes:
+        encoder, task: the names they were asked for by.
+        split: which part of the task's data.
+        status: "ok", "error" or "unavailable".
+        sample: scores are of bundled sample data.
+        reason, hint: why there are no scores, and what to do.
+        fingerprints: data, protocol, encoder; empty where unknown.
+        summary: kind of setting -> measure -> mean over its settings.
+        settings: every setting.
+        main_measure: the task's.
+        details: provenance, environment, encoder's words, counts, timings: shown by `show`.
+        folder: where it is stored, if it is.
+        stored: it was answered from the store, not computed now.
+    """
+
+    encoder: str
+    task: str
+    split: str
+    status: str
+    sample: bool = False
+    reason: str | None = None
+    hint: str | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    settings: tuple[SettingRow, ...] = ()
+    main_measure: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    stored: bool = False
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Columns of the per-query files; `pyarrow.table` takes each mapping as it is."""
+
+    queries: Mapping[str, Any]
+    top: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of results."""
+
+    root: Path
+
+    def home(self, task: str, encoder: str) -> Path:
+        return self.root / slug(task) / slug(encoder)
+
+    def lock(self, task: str, encoder: str) -> AbstractContextManager[None]:
+        """Held while a cell is computed, so that two runs do not compute it twice."""
+        path = self.home(task, encoder) / ".lock"
+        with files.writing("results", path, _HINT):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return files.locked(path)
+
+    def find(
+        self, task: str, encoder: str, fingerprints: Mapping[str, str], depth: int
+    ) -> CellResult | None:
+        """The newest scores with these fingerprints, and top lists at least `depth` long.
+
+        Raises:
+            StoreError: the newest result is of a schema this version does not know.
+        """
+        for manifest in self._manifests(task, encoder):
+            if (
+                manifest["status"] == "ok"
+                and manifest["fingerprints"] == dict(fingerprints)
+                and manifest["details"]["scoring"]["depth"] >= depth
+            ):
+                cell = _cell(manifest, Path(manifest["folder"]))
+                if cell is not None:
+                    return replace(cell, encoder=encoder, stored=True)
+        return None
+
+    def _manifests(self, task: str, encoder: str) -> Iterator[dict[str, Any]]:
+        home = self.home(task, encoder)
+        found = sorted(home.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+        for path in found:
+            manifest = read_manifest(path)
+            if manifest is not None:
+                yield manifest | {"folder": str(path.parent)}
+
+    def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
+        """Store a cell, scores or error, whole or not at all; returns it with its folder.
+
+        Raises:
+            StoreError: disk full, folder read-only, ...
+        """
+        home = self.home(cell.task, cell.encoder)
+        with files.writing("results", home, _HINT):
+            home.mkdir(parents=True, exist_ok=True)
+            files.sweep(home)
+            name = str(uuid4())
+            unfinished = files.temporary(home / name)
+            try:
+                unfinished.mkdir()
+                if tables is not None:
+                    _write_tables(unfinished, cell, tables)
+                text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
+                (unfinished / "manifest.json").write_text(text + "\n", "utf-8", "surrogatepass")
+                unfinished.rename(home / name)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            files.replace_file(home / "current", f"{name}\n".encode())
+        return replace(cell, folder=home / name)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """A manifest, or None if the file is not one (half-deleted by hand, say).
+
+    Raises:
+        StoreError: it was written by a version with another schema.
+    """
+    try:
+        manifest = json.loads(path.read_text("utf-8", "surrogatepass"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(manifest, dict) or "schema" not in manifest:
+        return None
+    if manifest["schema"] != SCHEMA:
+        raise StoreError(
+            f"{path} has schema {plain(str(manifest['schema']))}; this version reads {SCHEMA}",
+            "Upgrade mlir-harness, or name another folder with --output.",
+        )
+    return manifest
+
+
+def _manifest(cell: CellResult) -> dict[str, Any]:
+    content = {
+        name: value
+        for name, value in asdict(cell).items()
+        if name not in {"folder", "stored", "settings"}
+    }
+    return {"schema": SCHEMA, "harness": "mlir-harness"} | finite(content)
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities as None, which JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value
+
+
+def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [asdict(setting) for setting in cell.settings]
+    names = list(dict.fromkeys(name for row in rows for name in row["measures"]))
+    columns: dict[str, Any] = {
+        key: [row[key] for row in rows] for key in rows[0] if key not in {"measures", "languages"}
+    }
+    columns["languages"] = [json.dumps(finite(row["languages"])) for row in rows]
+    for name in names:
+        columns[name] = pa.array([row["measures"].get(name) for row in rows], pa.float64())
+    for name, table in (("settings", columns), ("queries", tables.queries), ("top", tables.top)):
+        pq.write_table(pa.table(dict(table)), folder / f"{name}.parquet", compression="zstd")
+
+
+def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult | None:
+    """The cell that a manifest and its settings file describe; None if the file is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: Sequence[dict[str, Any]] = pq.read_table(folder / "settings.parquet").to_pylist()
+        for name in ("queries", "top"):
+            pq.read_metadata(folder / f"{name}.parquet")
+    except (OSError, pa.ArrowException):
+        return None
+    own = set(SettingRow.__dataclass_fields__)
+    settings = tuple(
+        SettingRow(
+            **{
+                key: tuple(value) if key == "document_languages" else value
+                for key, value in row.items()
+                if key in own - {"languages", "measures"}
+            },
+            measures={
+                key: value for key, value in row.items() if key not in own and value is not None
+            },
+            languages=json.loads(row["languages"]),
+        )
+        for row in rows
+    )
+    known = set(CellResult.__dataclass_fields__) - {"folder", "stored", "settings"}
+    return CellResult(
+        **{key: value for key, value in manifest.items() if key in known},
+        settings=settings,
+        folder=folder,
+    )

@@ -1,0 +1,238 @@
+"""From a task's settings to what the ranker counts, and from its counts back to settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from mlir_harness.fingerprint import text_bytes
+from mlir_harness.measures import Ranked
+from mlir_harness.protocols import Vectors
+from mlir_harness.rank import Answer, Pool, Question
+from mlir_harness.types import (
+    Array,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Relevant,
+    Retrieval,
+    Setting,
+    Slice,
+)
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """One number for every document of a task, over all languages.
+
+    Attributes:
+        languages: document languages in the order of their numbers.
+        starts: (languages + 1,) int64 first number of each language, and the end.
+        retrieval: the task's data.
+    """
+
+    languages: tuple[str, ...]
+    starts: IntArray
+    retrieval: Retrieval
+
+    @classmethod
+    def of(cls, retrieval: Retrieval) -> Numbering:
+        used = {part.language for setting in retrieval.settings for part in setting.pool}
+        languages = tuple(sorted(used))
+        sizes = [len(retrieval.documents[language]) for language in languages]
+        return cls(languages, np.cumsum([0, *sizes]).astype(np.int64), retrieval)
+
+    def numbers(self, part: Slice) -> IntArray:
+        """The document numbers of a slice."""
+        place = self.languages.index(part.language)
+        if part.rows is None:
+            return np.arange(self.starts[place], self.starts[place + 1])
+        return self.starts[place] + np.asarray(part.rows, np.int64)
+
+    def language_of(self, numbers: IntArray) -> IntArray:
+        """Places in `languages`."""
+        return np.searchsorted(self.starts, numbers, side="right") - 1
+
+    def name(self, number: int) -> str:
+        """`language:id`, unique in the task; what ties are broken by and runs are written with."""
+        place = int(np.searchsorted(self.starts, number, side="right")) - 1
+        language = self.languages[place]
+        return f"{language}:{self.retrieval.documents[language].ids[number - self.starts[place]]}"
+
+    def hash_order(self, numbers: IntArray) -> Array:
+        """Tie keys that favour no language: the first 64 bits of SHA-256 of the name."""
+        digests = [
+            sha256(text_bytes(self.name(number))).digest()[:8] for number in numbers.tolist()
+        ]
+        return np.frombuffer(b"".join(digests), ">u8")
+
+    def trec_order(self, numbers: IntArray) -> Array:
+        """Tie keys as trec_eval breaks ties: names in descending order."""
+        names = [text_bytes(self.name(number)) for number in range(int(self.starts[-1]))]
+        order = sorted(range(len(names)), key=names.__getitem__, reverse=True)
+        places = np.empty(len(names), np.int64)
+        places[order] = np.arange(len(names))
+        return places[numbers]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which documents are counted and listed together, and who asks for it.
+
+    Attributes:
+        pools: distinct slices, then distinct unions of slices.
+        parts: setting id -> the pools whose counts add up to its ranks.
+        listed: setting id -> the pool whose top list is its own.
+    """
+
+    pools: tuple[Pool, ...]
+    parts: Mapping[str, tuple[int, ...]]
+    listed: Mapping[str, int]
+
+    @classmethod
+    def of(cls, numbering: Numbering, vector_rows: IntArray) -> Layout:
+        pools: list[Pool] = []
+        known: dict[tuple[object, ...], int] = {}
+
+        def place(key: tuple[object, ...], members: Sequence[Slice]) -> int:
+            if key not in known:
+                known[key] = len(pools)
+                numbers = np.concatenate([numbering.numbers(part) for part in members])
+                pools.append(Pool.of(numbers, vector_rows))
+            return known[key]
+
+        settings = numbering.retrieval.settings
+        parts = {
+            setting.id: tuple(place((_key(part),), [part]) for part in setting.pool)
+            for setting in settings
+        }
+        listed = {
+            setting.id: parts[setting.id][0]
+            if len(setting.pool) == 1
+            else place(tuple(sorted(map(_key, setting.pool))), setting.pool)
+            for setting in settings
+        }
+        return cls(tuple(pools), parts, listed)
+
+
+def _key(part: Slice) -> tuple[str, bytes]:
+    return part.language, b"" if part.rows is None else part.rows.tobytes()
+
+
+def question(
+    language: str, queries: Vectors, numbering: Numbering, layout: Layout
+) -> tuple[Question, Relevant]:
+    """What the ranker is asked about the queries of one language.
+
+    Returns:
+        The question, and the relevant documents in the order of its targets; `documents` are
+        document numbers.
+    """
+    settings = [s for s in numbering.retrieval.settings if s.query_language == language]
+    relevant = _relevant(language, settings, numbering)
+    counted = np.zeros((len(numbering.languages), len(layout.pools)), bool)
+    listed = np.zeros(len(layout.pools), bool)
+    for setting in settings:
+        rows = [numbering.languages.index(part.language) for part in setting.pool]
+        counted[np.ix_(rows, layout.parts[setting.id])] = True
+        listed[layout.listed[setting.id]] = True
+    group = numbering.language_of(relevant.documents)
+    asked = Question(queries, relevant.indptr, relevant.documents, group, counted, listed)
+    return asked, relevant
+
+
+def _relevant(language: str, settings: Sequence[Setting], numbering: Numbering) -> Relevant:
+    """All relevant documents, in any language, of one language's queries."""
+    retrieval = numbering.retrieval
+    total = len(retrieval.queries[language])
+    pooled = {part.language for setting in settings for part in setting.pool}
+    owners, documents, grades = [], [], []
+    for place, other in enumerate(numbering.languages):
+        if other in pooled and (language, other) in retrieval.judgements:
+            found = retrieval.judgements[language, other].rows(slice(0, total))
+            owners.append(np.repeat(np.arange(total), np.diff(found.indptr)))
+            documents.append(found.documents + numbering.starts[place])
+            grades.append(found.grades)
+    if not owners:
+        nothing = np.zeros(0, np.int64)
+        return Relevant(np.zeros(total + 1, np.int64), nothing, nothing)
+    owner = np.concatenate(owners)
+    order = np.argsort(owner, kind="stable")
+    indptr = np.zeros(total + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=total), out=indptr[1:])
+    return Relevant(indptr, np.concatenate(documents)[order], np.concatenate(grades)[order])
+
+
+def ranked(
+    setting: Setting, relevant: Relevant, answer: Answer, numbering: Numbering, layout: Layout
+) -> Ranked:
+    """The ranks of one setting, from the counts of its query language."""
+    languages = setting.document_languages
+    places = np.full(len(numbering.languages) + 1, -1, np.int64)
+    for place, language in enumerate(languages):
+        places[numbering.languages.index(language)] = place
+    language = places[numbering.language_of(relevant.documents)]
+    inside = language >= 0
+    for part in setting.pool:
+        if part.rows is not None:
+            start = numbering.starts[numbering.languages.index(part.language)]
+            of_part = language == languages.index(part.language)
+            inside &= ~of_part | np.isin(relevant.documents - start, part.rows)
+    parts = list(layout.parts[setting.id])
+    entries = np.flatnonzero(inside)
+    greater, before, tied = (
+        sum(counts[entries, part].astype(np.int64) for part in parts)
+        for counts in (answer.greater, answer.before, answer.tied)
+    )
+    owner = np.repeat(np.arange(len(relevant)), np.diff(relevant.indptr))[entries]
+    rank = 1 + greater + before
+    if len(entries) > len(np.unique(owner)):
+        order = np.lexsort((rank, owner))
+        entries, owner, rank = entries[order], owner[order], rank[order]
+        greater, tied = greater[order], tied[order]
+    queries, counts = np.unique(owner, return_counts=True)
+    return Ranked(
+        query_language=setting.query_language,
+        languages=languages,
+        pool_size=numbering.retrieval.pool_size(setting),
+        queries=queries,
+        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        rank=rank,
+        mid_rank=1 + greater + tied / 2,
+        tied=tied > 0,
+        grade=relevant.grades[entries],
+        language=language[entries],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best documents of one setting's queries.
+
+    Attributes:
+        documents: (n, k) int64 document numbers, -1 where the pool is smaller.
+        scores: (n, k) float32.
+    """
+
+    documents: IntArray
+    scores: FloatArray
+
+
+def best(setting: Setting, rows: IntArray, answer: Answer, layout: Layout) -> Best:
+    """The top lists of the queries in `rows`."""
+    documents, scores = answer.top[layout.listed[setting.id]]
+    return Best(documents[rows], scores[rows])
+
+
+def named(numbering: Numbering, kept: BoolArray) -> Iterator[str]:
+    """Ids of the documents whose numbers are set in `kept`, in their order."""
+    for number in np.flatnonzero(kept).tolist():
+        place = int(np.searchsorted(numbering.starts, number, side="right")) - 1
+        yield str(
+            numbering.retrieval.documents[numbering.languages[place]].ids[
+                number - numbering.starts[place]
+            ]
+        )

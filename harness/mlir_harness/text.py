@@ -1,0 +1,52 @@
+"""Foreign text made safe to show: no markup, no control characters, no formulas, no paths."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from difflib import get_close_matches
+from hashlib import sha256
+
+_SLUG = re.compile(r"[^a-z0-9._-]+")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """`text` on one line, without control, format or surrogate characters, cut to `limit`.
+
+    Right-to-left overrides and escape sequences come in as such characters; joiners, which
+    several scripts need, stay.
+    """
+    shown = "".join(_shown(character) for character in text[: 4 * limit])
+    shown = " ".join(shown.split(" "))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    if character in "\u200c\u200d":
+        return character
+    if character in "\n\r\t":
+        return " "
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+        return "�"
+    return character
+
+
+def cell(text: str) -> str:
+    """`text` for a CSV cell; spreadsheets do not take it for a formula."""
+    shown = plain(text, limit=10_000)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def slug(name: str) -> str:
+    """A folder name for `name`: readable, bounded, and different for different names."""
+    readable = _SLUG.sub("-", name.lower()).strip("-.")[:40] or "x"
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{readable}-{digest}"
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """A hint for an unknown name: the nearest known ones, then all of them."""
+    near = get_close_matches(name, known, n=2, cutoff=0.5)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}Known: {', '.join(known) or 'none'}."

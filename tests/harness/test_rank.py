@@ -1,0 +1,480 @@
+"""Ranks and top lists are those of a full sort by float64 scores, whatever the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlir_harness.errors import EncoderError
+from mlir_harness.rank import Answer, Pool, Question, rank
+from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
+from mlir_harness.vectors import Dense, as_dense, as_vectors
+
+KINDS = ("normal", "integers", "near", "equal", "constant", "zero", "norms")
+EXACT_TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Vectors in memory that come in blocks of the given sizes."""
+
+    matrix: FloatArray
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def blocks(self) -> Iterator[tuple[int, Dense]]:
+        start = 0
+        for size in self.sizes:
+            yield start, Dense(self.matrix[start : start + size])
+            start += size
+
+    def take(self, rows: IntArray) -> Dense:
+        return Dense(self.matrix)[rows]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Questions over pools, and the vectors and tie order that answer them."""
+
+    matrix: FloatArray
+    vector_rows: IntArray
+    pools: tuple[IntArray, ...]
+    questions: tuple[Question, ...]
+    keys: IntArray
+    k: int = 10
+
+    def answers(self, sizes: Sequence[int] = (), **options: int | None) -> list[Answer]:
+        pools = [Pool.of(documents, self.vector_rows) for documents in self.pools]
+        source = Shards(self.matrix, tuple(sizes) or (len(self.matrix),))
+        return rank(
+            self.questions,
+            source,
+            self.vector_rows,
+            pools,
+            lambda documents: self.keys[documents],
+            k=self.k,
+            **options,
+        )
+
+
+def vectors(rng: np.random.Generator, kind: str, rows: int, prototypes: FloatArray) -> FloatArray:
+    """Rows of one kind; `prototypes` (p, dimension) are shared by queries and documents."""
+    shape = rows, prototypes.shape[1]
+    some = prototypes[rng.integers(len(prototypes), size=rows)]
+    matrix = {
+        "normal": lambda: rng.normal(size=shape),
+        "integers": lambda: rng.integers(-1, 2, shape),
+        "near": lambda: some * (1 + 1e-7 * rng.normal(size=shape)),
+        "equal": lambda: np.repeat(prototypes[:1], rows, axis=0),
+        "constant": lambda: np.full(shape, 0.0625),
+        "zero": lambda: np.zeros(shape),
+        "norms": lambda: rng.normal(size=shape) * 10 ** rng.uniform(-3, 3, (rows, 1)),
+    }[kind]()
+    return np.ascontiguousarray(matrix, np.float32)
+
+
+def case(
+    seed: int, kind: str, *, documents: int = 60, queries: int = 8, dimension: int = 12, k: int = 10
+) -> Case:
+    """Three question sets over overlapping pools; documents share vectors here and there."""
+    rng = np.random.default_rng(seed)
+    prototypes = rng.normal(size=(max(1, documents // 4), dimension)).astype(np.float32)
+    rows = int(rng.integers(1 + documents // 2, documents + 1))
+    vector_rows = np.concatenate([np.arange(rows), rng.integers(rows, size=documents - rows)])
+    rng.shuffle(vector_rows)
+    everything = np.arange(documents)
+    pools = [everything] + [
+        np.sort(rng.choice(documents, size=int(rng.integers(documents + 1)), replace=False))
+        for _ in range(int(rng.integers(3)))
+    ]
+    questions = []
+    for _ in range(3):
+        asked = int(rng.integers(1, queries + 1))
+        wanted = [
+            np.sort(rng.choice(documents, size=int(size), replace=False))
+            for size in rng.choice([0, 1, 2, documents // 3], size=asked)
+        ]
+        groups = int(rng.integers(1, 4))
+        targets = np.concatenate(wanted).astype(np.int64)
+        questions.append(
+            Question(
+                queries=Dense(vectors(rng, kind, asked, prototypes)),
+                indptr=np.cumsum([0, *map(len, wanted)]),
+                targets=targets,
+                group=rng.integers(groups, size=len(targets)),
+                counted=rng.random((groups, len(pools))) < 0.7,
+                listed=rng.random(len(pools)) < 0.7,
+            )
+        )
+    return Case(
+        matrix=vectors(rng, kind, rows, prototypes),
+        vector_rows=vector_rows,
+        pools=tuple(pools),
+        questions=tuple(questions),
+        keys=rng.permutation(documents),
+        k=k,
+    )
+
+
+def exact_scores(queries: FloatArray, documents: FloatArray) -> DoubleArray:
+    products = queries[:, None].astype(np.float64) * documents[None].astype(np.float64)
+    return products.sum(axis=-1)
+
+
+def reference_counts(this: Case, question: Question) -> tuple[Array, Array, Array]:
+    """`greater`, `before` and `tied` by comparing every target with every document."""
+    scores = exact_scores(question.queries.matrix, this.matrix[this.vector_rows])
+    counts = np.zeros((3, len(question.targets), len(this.pools)), np.int64)
+    for i in range(len(question.queries)):
+        for t in range(question.indptr[i], question.indptr[i + 1]):
+            target = question.targets[t]
+            own = scores[i, target]
+            for p, pool in enumerate(this.pools):
+                if not question.counted[question.group[t], p]:
+                    continue
+                others = pool[pool != target]
+                gap = scores[i, others] - own
+                tied = np.abs(gap) <= EXACT_TIE * max(1.0, abs(own))
+                before = tied & (this.keys[others] < this.keys[target])
+                counts[:, t, p] = (gap > 0)[~tied].sum(), before.sum(), tied.sum()
+    return counts[0], counts[1], counts[2]
+
+
+def assert_ranks_are_exact(this: Case, answers: Sequence[Answer]) -> None:
+    for question, answer in zip(this.questions, answers, strict=True):
+        greater, before, tied = reference_counts(this, question)
+        np.testing.assert_array_equal(answer.greater, greater)
+        np.testing.assert_array_equal(answer.tied, tied)
+        np.testing.assert_array_equal(answer.before, before)
+
+
+def assert_top_lists_are_exact(this: Case, answers: Sequence[Answer]) -> None:
+    """Documents and order are those of a full sort, where few documents crowd the last place."""
+    for question, answer in zip(this.questions, answers, strict=True):
+        scores = exact_scores(question.queries.matrix, this.matrix[this.vector_rows])
+        assert sorted(answer.top) == np.flatnonzero(question.listed).tolist()
+        for p, (listed, listed_scores) in answer.top.items():
+            pool = this.pools[p]
+            assert listed.shape == listed_scores.shape == (len(question.queries), this.k)
+            for i, found in enumerate(listed):
+                order = pool[np.lexsort((this.keys[pool], -scores[i, pool]))]
+                if crowded(scores[i, order], this.k):
+                    continue
+                places = min(this.k, len(order))
+                np.testing.assert_array_equal(found[:places], order[:places])
+                np.testing.assert_array_equal(found[places:], -1)
+                expected = scores[i, order[:places]]
+                scale = max(1.0, np.abs(scores[i]).max())
+                np.testing.assert_allclose(
+                    listed_scores[i, :places], expected, rtol=1e-5, atol=1e-5 * scale
+                )
+                assert np.isneginf(listed_scores[i, places:]).all()
+
+
+def crowded(descending: DoubleArray, k: int, spare: int = 6) -> bool:
+    """Whether more documents come close to the k-th score than a list keeps in reserve."""
+    if len(descending) <= k + spare:
+        return False
+    margin = 1e-4 * np.abs(descending).max()
+    return bool(descending[k + spare] >= descending[k - 1] - margin)
+
+
+def assert_same_answers(one: Sequence[Answer], other: Sequence[Answer]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.greater, b.greater)
+        np.testing.assert_array_equal(a.before, b.before)
+        np.testing.assert_array_equal(a.tied, b.tied)
+
+
+def uneven(seed: int, total: int, shards: int) -> list[int]:
+    """`shards` sizes, some perhaps 0, that sum to `total`."""
+    cuts = np.random.default_rng(seed).integers(total + 1, size=shards - 1)
+    return np.diff(np.concatenate([[0], np.sort(cuts), [total]])).tolist()
+
+
+# Deterministic: two of many random near ties may lie closer than float64 tells apart.
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10_000),
+    kind=st.sampled_from(KINDS),
+    documents=st.integers(1, 70),
+    dimension=st.integers(1, 20),
+    k=st.sampled_from([0, 1, 5, 10, 100]),
+    query_block=st.sampled_from([1, 3, 97, None]),
+    document_block=st.sampled_from([1, 7, 97, 10_000]),
+    shards=st.integers(1, 7),
+)
+def test_ranks_and_top_lists_are_those_of_a_full_sort(
+    seed: int,
+    kind: str,
+    documents: int,
+    dimension: int,
+    k: int,
+    query_block: int | None,
+    document_block: int,
+    shards: int,
+) -> None:
+    this = case(seed, kind, documents=documents, dimension=dimension, k=k)
+    answers = this.answers(
+        uneven(seed, len(this.matrix), shards),
+        query_block=query_block,
+        document_block=document_block,
+        workers=1,
+    )
+    assert_ranks_are_exact(this, answers)
+    if k:
+        assert_top_lists_are_exact(this, answers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_documents_and_queries_are_ranked_exactly(kind: str) -> None:
+    this = case(7, kind, documents=700, queries=20, dimension=32)
+    answers = this.answers(workers=2)
+    assert_ranks_are_exact(this, answers)
+    assert_top_lists_are_exact(this, answers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_do_not_change_a_rank(kind: str) -> None:
+    this = case(11, kind, documents=300, queries=120, dimension=48)
+    whole = this.answers(query_block=10_000, document_block=10_000)
+    for query_block in (1, 97, 10_000):
+        for document_block in (1, 97, 10_000):
+            if query_block == document_block == 1 and kind != "near":
+                continue  # slow; one kind will do
+            options = {"query_block": query_block, "document_block": document_block}
+            assert_same_answers(this.answers(**options), whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shards", [1, 3, 7])
+def test_shards_do_not_change_a_rank(kind: str, shards: int) -> None:
+    this = case(12, kind, documents=300, queries=30, dimension=48)
+    sizes = uneven(shards, len(this.matrix), shards)
+    assert_same_answers(this.answers(sizes), this.answers())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_do_not_change_a_rank(kind: str) -> None:
+    this = case(13, kind, documents=300, queries=60, dimension=48)
+    options = {"query_block": 7, "document_block": 97}
+    one, three = (this.answers(workers=workers, **options) for workers in (1, 3))
+    assert_same_answers(one, three)
+    for a, b in zip(one, three, strict=True):
+        for p, (documents, scores) in a.top.items():
+            np.testing.assert_array_equal(b.top[p][0], documents)
+            np.testing.assert_array_equal(b.top[p][1], scores)
+
+
+def simple(
+    queries: FloatArray, matrix: FloatArray, targets: IntArray, per_query: int, **changes: object
+) -> Case:
+    """One question over one pool of all documents, one document per vector, keys descending."""
+    question = Question(
+        queries=Dense(np.asarray(queries, np.float32)),
+        indptr=np.arange(len(queries) + 1) * per_query,
+        targets=np.asarray(targets, np.int64),
+        group=np.zeros(len(targets), np.int64),
+        counted=np.ones((1, 1), np.bool_),
+        listed=np.ones(1, np.bool_),
+    )
+    everything = np.arange(len(matrix))
+    base = Case(np.asarray(matrix, np.float32), everything, (everything,), (question,), -everything)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def ranks(answer: Answer) -> list[int]:
+    """Rank of every target in the first pool."""
+    return (1 + answer.greater + answer.before)[:, 0].tolist()
+
+
+@pytest.mark.parametrize("vector", [[0.0, 0.0, 0.0], [0.6, -0.8, 0.1], [1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("documents", [3, 90, 600])
+def test_a_collapsed_encoder_ranks_by_the_tie_order(vector: list[float], documents: int) -> None:
+    targets = np.array([0, documents // 2, documents - 1])
+    this = simple(
+        np.tile(vector, (2, 1)), np.tile(vector, (documents, 1)), np.tile(targets, 2), len(targets)
+    )
+    (answer,) = this.answers()
+    assert ranks(answer) == [documents - target for target in targets] * 2
+    assert (answer.tied == documents - 1).all()
+
+
+def test_equal_texts_tie_and_stand_in_the_tie_order() -> None:
+    # Documents 0, 2 and 4 share a vector that comes second after document 3.
+    vector_rows = np.array([0, 1, 0, 2, 0])
+    matrix = [[0.1, 0.7, 0.3], [0.0, 0.0, 0.1], [0.2, 0.9, 0.5]]
+    this = simple(
+        np.array([[0.3, 0.5, 0.7]]),
+        np.array(matrix),
+        np.arange(5),
+        5,
+        vector_rows=vector_rows,
+        pools=(np.arange(5),),
+        keys=np.array([30, 10, 20, 50, 10]),
+    )
+    (answer,) = this.answers()
+    assert ranks(answer) == [4, 5, 3, 1, 2]
+    assert answer.tied[:, 0].tolist() == [2, 0, 2, 0, 2]
+    assert answer.top[0][0][0, :5].tolist() == [3, 4, 2, 0, 1]
+
+
+def test_scores_that_float32_cannot_tell_apart_are_told_apart() -> None:
+    rng = np.random.default_rng(3)
+    base = rng.normal(size=200) / 14
+    matrix = (base * (1 + 1e-7 * rng.normal(size=(6, 200)))).astype(np.float32)
+    query = rng.normal(size=(1, 200)).astype(np.float32) / np.float32(14)
+    scores = exact_scores(query, matrix)[0]
+    assert np.ptp(scores) < Dense(query).score_error(Dense(matrix))
+    (answer,) = simple(query, matrix, np.arange(6), 6).answers()
+    assert ranks(answer) == (1 + np.argsort(np.argsort(-scores))).tolist()
+    assert answer.top[0][0][0, :6].tolist() == np.argsort(-scores).tolist()
+
+
+def test_groups_count_in_their_own_pools_only() -> None:
+    this = simple(
+        np.array([[1.0]]),
+        np.array([[5.0], [4.0], [3.0], [2.0], [1.0]]),
+        np.array([2, 4]),
+        2,
+        pools=(np.array([0, 2, 4]), np.array([0, 1, 3])),
+    )
+    question = replace(
+        this.questions[0],
+        group=np.array([0, 1]),
+        counted=np.array([[True, False], [True, True]]),
+        listed=np.array([False, True]),
+    )
+    (answer,) = replace(this, questions=(question,)).answers()
+    assert answer.greater.tolist() == [[1, 0], [2, 3]]  # document 4 need not be in a pool to
+    assert list(answer.top) == [1]  # be compared with it
+
+
+def test_a_longer_document_in_a_later_block_widens_what_counts_as_near() -> None:
+    rng = np.random.default_rng(4)
+    matrix = rng.normal(size=(40, 30)).astype(np.float32)
+    matrix[20:] = matrix[:20] * (1 + 1e-7 * rng.normal(size=(20, 30)))
+    matrix[30] *= 1e4
+    this = simple(rng.normal(size=(5, 30)), matrix, np.tile(np.arange(8), 5), 8)
+    assert_ranks_are_exact(this, this.answers([20, 5, 5, 10], document_block=4))
+
+
+def test_a_relevant_document_within_k_stands_at_its_rank_in_the_top_list() -> None:
+    this = case(21, "near", documents=50, queries=10)
+    everywhere = [
+        replace(each, counted=np.ones_like(each.counted), listed=np.ones_like(each.listed))
+        for each in this.questions
+    ]
+    this = replace(this, questions=tuple(everywhere), k=60)
+    found = 0
+    for question, answer in zip(this.questions, this.answers(), strict=True):
+        places = 1 + answer.greater + answer.before
+        for i in range(len(question.queries)):
+            for t in range(question.indptr[i], question.indptr[i + 1]):
+                for p in np.flatnonzero([question.targets[t] in pool for pool in this.pools]):
+                    assert answer.top[int(p)][0][i, places[t, p] - 1] == question.targets[t]
+                    found += 1
+    assert found > 20
+
+
+def test_no_top_lists_if_k_is_zero() -> None:
+    this = case(5, "normal", k=0)
+    for answer in this.answers():
+        assert all(documents.shape[1] == 0 for documents, _ in answer.top.values())
+
+
+def test_no_questions_have_no_answers() -> None:
+    assert replace(case(5, "normal"), questions=()).answers() == []
+
+
+@pytest.mark.xfail(reason="a question without queries is not joined")
+def test_a_question_without_queries_has_an_empty_answer() -> None:
+    this = simple(np.zeros((0, 3)), np.ones((4, 3)), np.zeros(0), 1)
+    (answer,) = this.answers()
+    assert answer.greater.shape == (0, 1)
+
+
+@pytest.mark.xfail(reason="rounding errors of equal terms add up beyond score_error")
+def test_a_collapsed_encoder_with_equal_components_ranks_by_the_tie_order() -> None:
+    for query, document in ((0.0608, 0.0867), (0.0333, 0.0656), (0.0895, 0.097)):
+        queries, matrix = np.full((40, 384), query), np.full((300, 384), document)
+        (answer,) = simple(queries, matrix, np.arange(40), 1).answers()
+        assert (answer.tied == 299).all()
+
+
+@pytest.mark.xfail(reason="top lists keep only six places in reserve")
+def test_a_collapsed_encoder_lists_by_the_tie_order() -> None:
+    (answer,) = simple(np.ones((2, 4)), np.ones((100, 4)), np.array([3, 4]), 1).answers()
+    assert answer.top[0][0].tolist() == [list(range(99, 89, -1))] * 2
+
+
+@pytest.mark.xfail(reason="top lists and ranks differ in what counts as an exact tie")
+def test_ties_of_large_scores_have_the_same_order_in_ranks_and_top_lists() -> None:
+    rng = np.random.default_rng(1)
+    base = rng.normal(size=16) * np.exp(2 * rng.normal(size=16)) * 30
+    for _ in range(20):
+        matrix = np.stack([rng.permutation(base) for _ in range(5)])
+        (answer,) = simple(np.full((1, 16), 7.3), matrix, np.arange(5), 5).answers()
+        assert answer.top[0][0][0, :5].tolist() == np.argsort(ranks(answer)).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fast_scores_lie_within_their_error_of_exact_ones(kind: str) -> None:
+    rng = np.random.default_rng(6)
+    prototypes = rng.normal(size=(5, 96)).astype(np.float32)
+    queries, documents = (Dense(vectors(rng, kind, rows, prototypes)) for rows in (30, 50))
+    exact = exact_scores(queries.matrix, documents.matrix)
+    assert np.abs(queries.score(documents) - exact).max() <= queries.score_error(documents)
+    scale = max(1.0, np.abs(exact).max())
+    np.testing.assert_allclose(queries.score_exact(documents), exact, atol=1e-12 * scale)
+    pairs = queries.score_pairs(documents[:30])
+    np.testing.assert_array_equal(pairs, np.diagonal(exact[:, :30]))
+
+
+def test_pairs_must_be_pairs() -> None:
+    with pytest.raises(ValueError, match="2 queries paired with 3 documents"):
+        Dense(np.ones((2, 4), np.float32)).score_pairs(Dense(np.ones((3, 4), np.float32)))
+
+
+def test_normalised_rows_have_length_one_unless_they_are_zero() -> None:
+    matrix = np.array([[3, 4], [0, 0], [1e-30, 0]], np.float32)
+    expected = np.array([[0.6, 0.8], [0, 0], [1, 0]], np.float32)
+    np.testing.assert_allclose(Dense(matrix).normalised().matrix, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.ones((2, 3), np.float64), np.ones((2, 3), np.float16)])
+def test_arrays_become_float32(value: Array) -> None:
+    assert as_dense(value, 2).matrix.dtype == np.float32
+    assert as_dense(value.tolist(), 2).matrix.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.ones((3, 4)), "shape"),
+        (np.ones(2), "shape"),
+        ([[1.0], [1.0, 2.0]], "different lengths"),
+        (np.array([["a"], ["b"]]), "not numbers"),
+    ],
+)
+def test_what_is_no_matrix_of_the_texts_is_refused(value: object, said: str) -> None:
+    with pytest.raises(EncoderError, match=said):
+        as_dense(value, 2)
+
+
+def test_vectors_are_normalised_only_if_asked_and_finite() -> None:
+    value = np.array([[3.0, 4.0], [1.0, 0.0]])
+    for normalise, length in ((True, 1), (False, 5)):
+        dense = as_vectors(value, 2, normalise=normalise)
+        assert isinstance(dense, Dense)
+        assert np.linalg.norm(dense.matrix[0]) == pytest.approx(length)
+    value[0, 0] = np.nan
+    kept = as_vectors(value, 2, normalise=True)
+    assert isinstance(kept, Dense)
+    assert kept.matrix[0, 1] == 4
