@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WIDTH = 160  # of tables that go to a file or a pipe
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """One or more names, separated by commas; a name in quotes may hold a comma as \\,."""
 
     name = "names"
@@ -312,7 +312,7 @@ def main() -> None:
             click.echo(f"  {plain(error.hint, 600)}", err=True)
         sys.exit(Exit.USAGE if isinstance(error, UsageError) else error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away: nothing to say, nobody to say it to
+        sys.stderr.close()  # whoever read our output went away
         sys.exit(Exit.OK)
 
 

@@ -1,4 +1,4 @@
-"""The machine and the versions that made a result: recorded beside it, never part of its identity."""
+"""Machine and versions that made a result: recorded beside it, never part of its identity."""
 
 from __future__ import annotations
 

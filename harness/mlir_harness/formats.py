@@ -56,9 +56,9 @@ def _object(cell: CellResult) -> dict[str, Any]:
 
 def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
     """One row per setting with a column per measure; a failed cell has one row."""
-    table = []
+    table: list[dict[str, Any]] = []
     for cell in cells:
-        head = {
+        head: dict[str, Any] = {
             "encoder": cell.encoder,
             "task": cell.task,
             "split": cell.split,

@@ -11,7 +11,6 @@ from mlir_harness import speeds
 from mlir_harness.errors import HarnessError
 from mlir_harness.protocols import Context, Counts
 from mlir_harness.runner import Failed, LoadedTask, Prepared, ReadyEncoder
-from mlir_harness.types import Role
 
 
 @dataclass(frozen=True, slots=True)

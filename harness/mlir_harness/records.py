@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mlir_harness.scoring import SettingScores
 from mlir_harness.results import SettingRow, Tables
+from mlir_harness.scoring import SettingScores
 from mlir_harness.settings import Numbering
 from mlir_harness.types import Array
 

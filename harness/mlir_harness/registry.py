@@ -233,13 +233,12 @@ def _load(plugin: Plugin) -> Callable[..., Any]:
 
 def _broken(plugin: Plugin, error: Exception) -> Unavailable:
     source = f"{plugin.distribution} {plugin.version}".strip() or plugin.value
-    broken = Unavailable(
+    return Unavailable(
         f"{plugin.kind.value} {plain(plugin.name)} ({plain(source)}) cannot be loaded: "
         f"{type(error).__name__}: {plain(str(error))}",
         f"Mend or uninstall {plain(source)}, or switch it off with "
         f"MLIR_HARNESS_DISABLE_PLUGINS={plain(plugin.name)}.",
     )
-    return broken
 
 
 def revision(plugin: Plugin) -> str:

@@ -161,7 +161,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         StoreError: it was written by a version with another schema.
     """
     try:
-        manifest = json.loads(path.read_text("utf-8", "surrogatepass"))
+        manifest: Any = json.loads(path.read_text("utf-8", "surrogatepass"))
     except (OSError, ValueError):
         return None
     if not isinstance(manifest, dict) or "schema" not in manifest:
@@ -171,7 +171,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
             f"{path} has schema {plain(str(manifest['schema']))}; this version reads {SCHEMA}",
             "Upgrade mlir-harness, or name another folder with --output.",
         )
-    return manifest
+    return dict(manifest)
 
 
 def _manifest(cell: CellResult) -> dict[str, Any]:
@@ -180,7 +180,8 @@ def _manifest(cell: CellResult) -> dict[str, Any]:
         for name, value in asdict(cell).items()
         if name not in {"folder", "stored", "settings"}
     }
-    return {"schema": SCHEMA, "harness": "mlir-harness"} | finite(content)
+    stored: dict[str, Any] = finite(content)
+    return {"schema": SCHEMA, "harness": "mlir-harness"} | stored
 
 
 def finite(value: Any) -> Any:
@@ -221,24 +222,20 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult | None:
             pq.read_metadata(folder / f"{name}.parquet")
     except (OSError, pa.ArrowException):
         return None
-    own = set(SettingRow.__dataclass_fields__)
-    settings = tuple(
-        SettingRow(
-            **{
-                key: tuple(value) if key == "document_languages" else value
-                for key, value in row.items()
-                if key in own - {"languages", "measures"}
-            },
-            measures={
-                key: value for key, value in row.items() if key not in own and value is not None
-            },
-            languages=json.loads(row["languages"]),
-        )
-        for row in rows
-    )
     known = set(CellResult.__dataclass_fields__) - {"folder", "stored", "settings"}
     return CellResult(
         **{key: value for key, value in manifest.items() if key in known},
-        settings=settings,
+        settings=tuple(map(_setting, rows)),
         folder=folder,
     )
+
+
+def _setting(row: Mapping[str, Any]) -> SettingRow:
+    own = set(SettingRow.__dataclass_fields__)
+    fields: dict[str, Any] = {key: value for key, value in row.items() if key in own}
+    fields["document_languages"] = tuple(row["document_languages"])
+    fields["languages"] = json.loads(row["languages"])
+    fields["measures"] = {
+        key: value for key, value in row.items() if key not in own and value is not None
+    }
+    return SettingRow(**fields)

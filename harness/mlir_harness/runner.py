@@ -6,27 +6,29 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from mlir_harness import (
     embed,
     environment,
-    scoring,
     files,
     fingerprint,
     measures,
     registry,
+    scoring,
     speeds,
 )
 from mlir_harness.cache import Cache
 from mlir_harness.embed import Shelf, Tally
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
-from mlir_harness.scoring import Scoring
+from mlir_harness.measures import Gain
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
 from mlir_harness.records import settings_rows, tables
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.results import CellResult, Store
+from mlir_harness.scoring import Scoring
 from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import Retrieval, Role, SettingKind
 
@@ -66,7 +68,7 @@ class Request:
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     offered: Mapping[str, Any] = field(default_factory=dict)
     ties: Literal["hash", "trec"] = "hash"
-    gain: measures.Gain = "linear"
+    gain: Gain = "linear"
     depth: int | None = None
 
 
@@ -165,11 +167,11 @@ def prepare(request: Request, watcher: Watcher) -> Prepared:
                 f"unknown kind of setting {plain(name)!r}", did_you_mean(name, [*KINDS])
             )
     tasks = tuple(
-        _attempt(choice, wanted, lambda choice=choice: _load_task(choice, request, watcher))
+        _attempt(choice, wanted, partial(_load_task, choice, request, watcher))
         for choice, wanted in chosen[Kind.TASK]
     )
     encoders = tuple(
-        _attempt(choice, wanted, lambda choice=choice: _make_encoder(choice, request))
+        _attempt(choice, wanted, partial(_make_encoder, choice, request))
         for choice, wanted in chosen[Kind.ENCODER]
     )
     return Prepared(request, encoders, tasks, request.cache_dir or files.cache_folder())
@@ -231,12 +233,13 @@ def _load_task(choice: Choice, request: Request, watcher: Watcher) -> LoadedTask
             f"task {plain(choice.label)} has no split {plain(split)!r}",
             did_you_mean(split, list(info.splits)),
         )
+    languages = _languages(choice, info, request)
     watcher.start(f"loading {choice.label}", 0)
     try:
         retrieval = task.load(
             TaskOptions(
                 split=split,
-                languages=tuple(request.languages),
+                languages=languages,
                 data_dir=request.data_dir,
                 extra=_options(choice, request),
             )
@@ -270,6 +273,19 @@ def _load_task(choice: Choice, request: Request, watcher: Watcher) -> LoadedTask
     )
     data = fingerprint.of_data(retrieval)
     return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
+
+
+def _languages(choice: Choice, info: TaskInfo, request: Request) -> tuple[str, ...]:
+    """The languages to ask this task for; one task's may be unknown to another."""
+    if len(request.tasks) == 1 and request.tasks[0] != "all":
+        return tuple(request.languages)  # the task itself names the unknown one
+    known = tuple(language for language in request.languages if language in info.languages)
+    if request.languages and not known:
+        raise Unavailable(
+            f"task {plain(choice.label)} has none of the languages asked for",
+            f"It has {', '.join(info.languages)}.",
+        )
+    return known
 
 
 def _keep(retrieval: Retrieval, request: Request, choice: Choice) -> Retrieval:
@@ -331,8 +347,8 @@ def _cell(
     for failed in (encoder, task):
         if isinstance(failed, Failed):
             status = "unavailable" if isinstance(failed.error, Unavailable) else "error"
-            details = {"wanted": failed.wanted}
-            return _failure(replace(cell, status=status, details=details), failed.error)
+            unmade = replace(cell, status=status, details={"wanted": failed.wanted})
+            return _failure(unmade, failed.error)
     assert isinstance(encoder, ReadyEncoder) and isinstance(task, LoadedTask)  # noqa: S101, PT018
     store = Store(prepared.request.output) if prepared.request.output else None
     cell = replace(

@@ -9,11 +9,11 @@ from typing import Literal, Protocol
 import numpy as np
 
 from mlir_harness import bias, measures
-from mlir_harness.measures import Measure, Ranked
+from mlir_harness.measures import Gain, Measure, Ranked
 from mlir_harness.protocols import Vectors
 from mlir_harness.rank import VectorSource, rank
 from mlir_harness.settings import Best, Layout, Numbering, best, question, ranked
-from mlir_harness.types import DoubleArray, IntArray, Retrieval, Role, Setting
+from mlir_harness.types import DoubleArray, IntArray, Retrieval, Setting
 
 PEER_CUTOFF = 20
 LANGUAGES_CUTOFF = 10  # places of the top lists whose languages are counted
@@ -33,7 +33,7 @@ class Scoring:
 
     measures: tuple[Measure, ...]
     ties: Literal["hash", "trec"] = "hash"
-    gain: measures.Gain = "linear"
+    gain: Gain = "linear"
     depth: int = 10
 
     def versions(self) -> dict[str, str]:

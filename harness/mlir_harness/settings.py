@@ -50,7 +50,8 @@ class Numbering:
         place = self.languages.index(part.language)
         if part.rows is None:
             return np.arange(self.starts[place], self.starts[place + 1])
-        return self.starts[place] + np.asarray(part.rows, np.int64)
+        numbers: IntArray = self.starts[place] + np.asarray(part.rows, np.int64)
+        return numbers
 
     def language_of(self, numbers: IntArray) -> IntArray:
         """Places in `languages`."""
@@ -172,8 +173,8 @@ def ranked(
     """The ranks of one setting, from the counts of its query language."""
     languages = setting.document_languages
     places = np.full(len(numbering.languages) + 1, -1, np.int64)
-    for place, language in enumerate(languages):
-        places[numbering.languages.index(language)] = place
+    for place, name in enumerate(languages):
+        places[numbering.languages.index(name)] = place
     language = places[numbering.language_of(relevant.documents)]
     inside = language >= 0
     for part in setting.pool:

@@ -63,7 +63,8 @@ def _bound(scores: FloatArray, width: int) -> FloatArray:
         return np.full(queries, -np.inf, np.float32)
     maxima = scores[: groups * _GROUP].reshape(groups, _GROUP, queries).max(axis=1)
     bound = np.sort(np.ascontiguousarray(maxima.T), axis=1)[:, groups - width]
-    return np.nextafter(bound, np.float32(-np.inf), dtype=np.float32)
+    below: FloatArray = np.nextafter(bound, np.float32(-np.inf), dtype=np.float32)
+    return below
 
 
 def _descending(query: IntArray, values: FloatArray) -> IntArray:

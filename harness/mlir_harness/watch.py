@@ -9,6 +9,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -43,7 +44,7 @@ class Bars:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._step = None if console.is_terminal else -1
+        self._step: TaskID | None = None
         self._tokens = 0
 
     def __enter__(self) -> Bars:
