@@ -129,7 +129,7 @@ def _kruskal_wallis(
     """
     # Loaded here because it takes longer than all else in this module; typed only where
     # scipy-stubs is installed.
-    from scipy.special import chdtrc  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415
+    from scipy.special import chdtrc  # type: ignore[import-untyped,unused-ignore]
 
     first = np.flatnonzero(np.diff(owner, prepend=-1))
     size = np.diff(first, append=len(owner))

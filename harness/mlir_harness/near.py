@@ -9,10 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from mlir_harness.protocols import Vectors
-from mlir_harness.topk import TieKey, Top
+from mlir_harness.topk import Top
 from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
 
-_EXACT_TIE = 1e-12  # float64 scores closer than this times the norms are equal
 _MANY = 64  # near documents per query of a piece above which all its pairs are scored exactly
 _LOOKED_AT = 2048  # chunks searched at once, which bounds memory
 
@@ -23,7 +22,8 @@ class Counts(Protocol):
     queries: Vectors
     targets: IntArray
     exact: DoubleArray
-    tie_key: TieKey
+    margin: DoubleArray
+    tie_order: IntArray
     greater: Array
     before: Array
     tied: Array
@@ -46,7 +46,10 @@ class Stack:
 
 
 def stack(
-    owner: IntArray, layers: Sequence[IntArray], exact: DoubleArray, error: float, queries: int
+    owner: IntArray,
+    layers: Sequence[IntArray],
+    exact: DoubleArray,
+    error: DoubleArray,
 ) -> Stack:
     """Stack `layers` of targets.
 
@@ -55,8 +58,7 @@ def stack(
         layers: targets, ascending, at most one per query; later ones hold subsets of the
             first one's queries.
         exact: (t,) the targets' scores.
-        error: see `Vectors.score_error`.
-        queries: number of queries in the block.
+        error: (queries,) see `Vectors.score_error`.
     """
     columns = owner[layers[0]]
     targets = np.full((len(layers), len(columns)), -1, np.int64)
@@ -64,11 +66,11 @@ def stack(
     for layer, chosen in enumerate(layers):
         at = np.searchsorted(columns, owner[chosen])
         targets[layer, at] = chosen
-        high = (exact[chosen] + error).astype(np.float32)
-        low = (exact[chosen] - error).astype(np.float32)
+        high = (exact[chosen] + error[owner[chosen]]).astype(np.float32)
+        low = (exact[chosen] - error[owner[chosen]]).astype(np.float32)
         edges[layer, at] = np.nextafter(high, np.float32(np.inf))
         edges[len(layers) + layer, at] = np.nextafter(low, np.float32(-np.inf))
-    return Stack(None if len(columns) == queries else columns, targets, edges)
+    return Stack(None if len(columns) == len(error) else columns, targets, edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +122,27 @@ class Members:
 
     Attributes:
         pool: its number.
-        rows: (n,) int64 positions in the piece, ascending.
-        documents: (n,) int64 document numbers.
+        vectors: of the piece.
+        rows: (n,) int64 positions in the piece.
+        documents: (n,) int64 document numbers, in the tie order.
+        by_number: (n,) int64 the places of the documents, by document number.
     """
 
     pool: int
+    vectors: Vectors
     rows: IntArray
     documents: IntArray
+    by_number: IntArray
+
+    def places(self, documents: IntArray) -> IntArray:
+        """Places of the given documents, -1 for those that are not here."""
+        numbers = self.documents[self.by_number]
+        found = np.minimum(np.searchsorted(numbers, documents), len(numbers) - 1)
+        return np.where(numbers[found] == documents, self.by_number[found], -1)
 
 
 def decide(
-    counts: Counts,
-    suspects: Suspects,
-    scores: FloatArray,
-    chunk: int,
-    piece: Vectors,
-    members: Members,
+    counts: Counts, suspects: Suspects, scores: FloatArray, chunk: int, members: Members
 ) -> None:
     """Score near documents exactly and count them.
 
@@ -144,22 +151,25 @@ def decide(
         suspects: where to look.
         scores: (members, queries) float32.
         chunk: rows of `scores` per chunk.
-        piece: the document vectors that `members.rows` points into.
         members: the pool's documents.
     """
+    queries, vectors = counts.queries, members.vectors
     exact_scores = None
     if suspects.total > _MANY * scores.shape[1]:
         # A collapsed encoder puts everything near everything: one product serves all pairs.
-        exact_scores = piece[members.rows].score_exact(counts.queries)
+        exact_scores = vectors[members.rows].score_exact(queries)
     for first in range(0, len(suspects.starts), _LOOKED_AT):
         columns, targets, rows = _locate(suspects[first : first + _LOOKED_AT], scores, chunk)
-        others = members.documents[rows] != counts.targets[targets]
+        documents = members.documents[rows]
+        others = documents != counts.targets[targets]
         columns, targets, rows = columns[others], targets[others], rows[others]
+        documents, places = documents[others], members.rows[rows]
         if exact_scores is not None:
             exact = exact_scores[rows, columns]
         else:
-            exact = counts.queries[columns].score_pairs(piece[members.rows[rows]])
-        _count(counts, targets, members.documents[rows], exact, members.pool)
+            exact = queries[columns].score_pairs(vectors[places])
+        margin = queries.rounding * queries.norms[columns] * vectors.norms[places]
+        _count(counts, targets, documents, exact, margin, members.pool)
 
 
 def _locate(
@@ -176,54 +186,93 @@ def _locate(
 
 
 def _count(
-    counts: Counts, targets: IntArray, documents: IntArray, exact: DoubleArray, pool: int
+    counts: Counts,
+    targets: IntArray,
+    documents: IntArray,
+    exact: DoubleArray,
+    margin: DoubleArray,
+    pool: int,
 ) -> None:
-    """Count documents whose exact scores against their targets' are known."""
-    reference = counts.exact[targets]
-    tied = np.abs(exact - reference) <= _EXACT_TIE * np.maximum(1.0, np.abs(reference))
-    higher = targets[(exact > reference) & ~tied]
-    np.add.at(counts.greater[:, pool], higher, 1)
+    """Count documents whose exact scores, to within `margin`, are known."""
+    difference = exact - counts.exact[targets]
+    tied = np.abs(difference) <= np.maximum(margin, counts.margin[targets])
+    np.add.at(counts.greater[:, pool], targets[(difference > 0) & ~tied], 1)
     if tied.any():
         targets, documents = targets[tied], documents[tied]
-        keys = counts.tie_key(np.concatenate([documents, counts.targets[targets]]))
-        first = keys[: len(documents)] < keys[len(documents) :]
+        first = counts.tie_order[documents] < counts.tie_order[counts.targets[targets]]
         np.add.at(counts.tied[:, pool], targets, 1)
         np.add.at(counts.before[:, pool], targets[first], 1)
 
 
-def settle(
-    top: Top,
-    queries: Vectors,
-    take: Callable[[IntArray], Vectors],
-    tie_key: TieKey,
-    error: float,
-) -> None:
-    """Order near ties of a finished top list exactly, then cut it to its k places.
+@dataclass(frozen=True, slots=True)
+class List:
+    """Top lists whose near ties are not in order yet.
 
-    Exact unless more documents crowd the k-th place, within rounding error, than the list
-    keeps in reserve.
-
-    Args:
-        top: changed in place: `documents` and `scores` become (queries, ≤ k).
-        take: document numbers -> vectors.
-        error: see `Vectors.score_error`.
+    Attributes:
+        k: places that count.
+        documents: (queries, k + spare) int64 document numbers, -1 for none.
+        scores: (queries, k + spare) float32, -inf for none.
+        ties: (queries, k + spare) int64 ranks in the tie order.
+        query, place: (m,) int64 where the scores of neighbours are near.
     """
-    scores = top.scores.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        close = scores[:, :-1] - scores[:, 1:] <= 2 * error
-    crowded = np.zeros(scores.shape, bool)
-    crowded[:, :-1] |= close
-    crowded[:, 1:] |= close
-    crowded &= top.documents >= 0
-    query, place = np.nonzero(crowded)
-    if len(query):
-        documents = top.documents[query, place]
-        unique, inverse = np.unique(documents, return_inverse=True)
-        exact = queries[query].score_pairs(take(unique)[inverse])
-        # Scores equal to float64 rounding must compare equal for the tie order to decide.
-        scores[query, place] = np.round(exact, 12)
-        order = np.lexsort((tie_key(unique)[inverse], -scores[query, place], query))
-        top.documents[query, place] = documents[order]
-        scores[query, place] = scores[query, place][order]
-    top.documents = top.documents[:, : top.k]
-    top.scores = scores[:, : top.k].astype(np.float32)
+
+    k: int
+    documents: IntArray
+    scores: FloatArray
+    ties: IntArray
+    query: IntArray
+    place: IntArray
+
+    @classmethod
+    def of(cls, top: Top, by_tie: IntArray) -> List:
+        """The lists of `top`; `by_tie` holds the document numbers in the tie order."""
+        documents = np.where(top.ties >= 0, by_tie[top.ties], -1)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(np.diff(top.scores, axis=1)) <= 2 * top.grain[:, None]
+        crowded = np.zeros(documents.shape, bool)
+        crowded[:, :-1] |= close
+        crowded[:, 1:] |= close
+        query, place = np.nonzero(crowded & (documents >= 0))
+        return cls(top.k, documents, top.scores, top.ties, query, place)
+
+    @property
+    def crowded(self) -> IntArray:
+        """Documents whose vectors `settled` needs, some of them repeatedly: (m,)."""
+        return self.documents[self.query, self.place]
+
+    def settled(
+        self, queries: Vectors, vectors: Callable[[IntArray], Vectors]
+    ) -> tuple[IntArray, FloatArray]:
+        """The first k places, near ties in their exact order.
+
+        Exact unless more documents crowd the k-th place, within rounding error and across the
+        edge of a cell, than the lists keep in reserve.
+
+        Args:
+            queries: of the lists.
+            vectors: document numbers -> vectors.
+
+        Returns:
+            documents: (queries, k) int64, -1 for none.
+            scores: (queries, k) float32.
+        """
+        documents, scores = self.documents, self.scores
+        if len(self.query):
+            at = self.query, self.place
+            found = vectors(self.crowded)
+            exact = queries[self.query].score_pairs(found)
+            margin = queries.rounding * queries.norms[self.query] * found.norms
+            order = _settled(self.query, exact, margin, self.ties[at])
+            documents, scores = documents.copy(), scores.copy()
+            documents[at] = self.crowded[order]
+            scores[at] = exact[order]
+        return documents[:, : self.k], scores[:, : self.k]
+
+
+def _settled(query: IntArray, exact: DoubleArray, margin: DoubleArray, ties: IntArray) -> IntArray:
+    """Order by query, then falling score, then, where scores are equal, rank in the tie order."""
+    order = np.lexsort((-exact, query))
+    step = exact[order[:-1]] - exact[order[1:]]
+    apart = step > np.maximum(margin[order[:-1]], margin[order[1:]])
+    level = np.concatenate([[0], np.cumsum(apart | (query[order[:-1]] != query[order[1:]]))])
+    return order[np.lexsort((ties[order], level))]

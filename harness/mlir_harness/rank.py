@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mlir_harness.near import Members, Stack, Suspects, decide, settle, stack
+from mlir_harness.near import List, Members, Stack, Suspects, decide, stack
 from mlir_harness.protocols import Vectors
-from mlir_harness.topk import TieKey, Top
-from mlir_harness.types import Array, BoolArray, FloatArray, IntArray
+from mlir_harness.topk import Top
+from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
-_CHUNK = 255  # rows whose comparisons can be summed in uint8
+_CHUNK = 128  # rows whose comparisons are summed at once, in uint8: at most 255
 _QUERIES_AT_ONCE = 600  # with _CHUNK rows of float32: 0.6 MB, inside a core's second-level cache
-_DOCUMENTS_AT_ONCE = 6 * _CHUNK
+_DOCUMENTS_AT_ONCE = 12 * _CHUNK
 
 
 class VectorSource(Protocol):
@@ -43,23 +43,26 @@ class VectorSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """Documents that are always counted together: one slice of a task's documents.
+class Corpus:
+    """All documents of a task, numbered from 0.
 
     Attributes:
-        documents: (n,) int64 document numbers, sorted by `rows`.
-        rows: (n,) int64 vector row of each, ascending; equal texts share a row.
+        vectors: of their texts.
+        rows: (documents,) int64 vector row of each; equal texts share a row.
+        groups: (documents,) int64, such as languages; documents of one group mostly share pools.
+        ties: (documents,) int64 a permutation: which of two tied documents comes first.
+        pools: document numbers, ascending, that are counted and listed together.
     """
 
-    documents: IntArray
+    vectors: VectorSource
     rows: IntArray
+    groups: IntArray
+    ties: IntArray
+    pools: Sequence[IntArray]
 
-    @classmethod
-    def of(cls, documents: IntArray, vector_rows: IntArray) -> Pool:
-        """The pool of `documents`, where document d has vector `vector_rows[d]`."""
-        rows = vector_rows[documents]
-        order = np.argsort(rows, kind="stable")
-        return cls(documents[order], rows[order])
+    def take(self, documents: IntArray) -> Vectors:
+        """The vectors of some documents."""
+        return self.vectors.take(self.rows[documents])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Question:
         targets: (t,) int64 document numbers.
         group: (t,) int64 in 0..groups - 1, such as the target's language.
         counted: (groups, pools) bool: in which pools the betters of a group's targets count.
-        listed: (pools,) bool: of which pools top lists are kept.
+        listed: of which pools, or disjoint pools taken together, top lists are kept.
     """
 
     queries: Vectors
@@ -80,7 +83,7 @@ class Question:
     targets: IntArray
     group: IntArray
     counted: BoolArray
-    listed: BoolArray
+    listed: Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +94,31 @@ class Answer:
         greater: (t, pools) int32: documents of the pool that score higher.
         before: (t, pools) int32: tied documents that precede in the tie order.
         tied: (t, pools) int32: tied documents, the target itself not counted.
-        top: per pool, documents (n, ≤ k) int64 with -1 for none, and their scores float32.
+        top: per entry of `listed`, documents (n, k) int64 with -1 for none, and scores float32.
     """
 
     greater: Array
     before: Array
     tied: Array
-    top: dict[int, tuple[IntArray, FloatArray]]
+    top: dict[tuple[int, ...], tuple[IntArray, FloatArray]]
 
 
 def rank(
     questions: Sequence[Question],
-    documents: VectorSource,
-    vector_rows: IntArray,
-    pools: Sequence[Pool],
-    tie_key: TieKey,
+    corpus: Corpus,
     *,
     k: int = 10,
     query_block: int | None = None,
     document_block: int = _DOCUMENTS_AT_ONCE,
     workers: int | None = None,
 ) -> list[Answer]:
-    """Rank every question's targets within its pools.
+    """Rank every question's targets within the corpus' pools.
 
     Args:
         questions: one per query language.
-        documents: vectors by vector row.
-        vector_rows: (documents,) int64 vector row of each document number.
-        pools: disjoint or overlapping sets of documents.
-        tie_key: document numbers -> sortable keys; of two tied documents the lower is first.
+        corpus: what is ranked.
         k: length of the top lists; 0 for none.
-        query_block, document_block, workers: change the speed, never the result.
+        query_block, document_block, workers: change the speed, never a rank.
 
     Returns:
         One Answer per question, in order.
@@ -130,25 +127,24 @@ def rank(
     total = sum(len(question.queries) for question in questions)
     if query_block is None:
         query_block = max(64, min(_QUERIES_AT_ONCE, -(-total // (2 * workers))))
-    targets = _TargetVectors(questions, documents, vector_rows)
+    targets = Lookup(corpus, [question.targets for question in questions])
     parts: list[list[_Part]] = []
     for question in questions:
-        starts = range(0, len(question.queries), query_block)
+        starts = range(0, max(len(question.queries), 1), query_block)
         blocks = [slice(start, start + query_block) for start in starts]
-        parts.append([_Part(question, rows, targets, tie_key, k) for rows in blocks])
+        parts.append([_Part(question, rows, targets, corpus, k) for rows in blocks])
     todo = [part for group in parts for part in group]
+    by_row, by_tie = np.argsort(corpus.rows, kind="stable"), np.argsort(corpus.ties)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as executor:
         running: list[Future[None]] = []
-        for start, block in documents.blocks():  # the next block loads while this one is counted
+        for start, block in corpus.vectors.blocks():  # loads while the last one is counted
+            pieces = list(_pieces(corpus, by_row, start, block, document_block))
             _finish(running)
-            members = [_members(i, pool, start, len(block)) for i, pool in enumerate(pools)]
-            running = [
-                executor.submit(part.count, block, start, members, document_block) for part in todo
-            ]
+            running = [executor.submit(part.count, pieces) for part in todo]
         _finish(running)
-        if k:
-            take = lambda numbers: documents.take(vector_rows[numbers])  # noqa: E731
-            _finish([executor.submit(part.settle, take) for part in todo])
+        _finish([executor.submit(part.gather, by_tie) for part in todo])
+        crowded = Lookup(corpus, [part.crowded for part in todo])
+        _finish([executor.submit(part.settle, crowded.of) for part in todo])
     return [_join(group) for group in parts]
 
 
@@ -165,86 +161,109 @@ def _finish(running: list[Future[None]]) -> None:
         future.result()
 
 
-def _members(number: int, pool: Pool, start: int, length: int) -> Members:
-    first, last = np.searchsorted(pool.rows, [start, start + length])
-    return Members(number, pool.rows[first:last] - start, pool.documents[first:last])
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Documents of one group that are scored at once, and the pools that some of them are in."""
+
+    vectors: Vectors
+    members: tuple[Members, ...]
 
 
-class _TargetVectors:
-    """Vectors of all relevant documents, read once and then looked up by document number."""
+def _pieces(
+    corpus: Corpus, by_row: IntArray, start: int, block: Vectors, size: int
+) -> Iterator[_Piece]:
+    """The documents of one block of vectors, group by group, in the tie order."""
+    first, last = np.searchsorted(corpus.rows, [start, start + len(block)], sorter=by_row)
+    documents = by_row[first:last]
+    documents = documents[np.lexsort((corpus.ties[documents], corpus.groups[documents]))]
+    groups = corpus.groups[documents]
+    for group in np.unique(groups):
+        low, high = np.searchsorted(groups, [group, group + 1])
+        for place in range(low, high, size):
+            chosen = documents[place : min(place + size, high)]
+            vectors = block[corpus.rows[chosen] - start]
+            yield _Piece(vectors, tuple(_members(corpus, vectors, chosen)))
 
-    def __init__(
-        self, questions: Sequence[Question], documents: VectorSource, vector_rows: IntArray
-    ) -> None:
-        used = [vector_rows[question.targets] for question in questions]
-        self._rows = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
-        self.vector_rows = vector_rows
-        self._vectors = documents.take(self._rows)
 
-    def of(self, targets: IntArray) -> Vectors:
-        return self._vectors[np.searchsorted(self._rows, self.vector_rows[targets])]
+def _members(corpus: Corpus, vectors: Vectors, documents: IntArray) -> Iterator[Members]:
+    for number, pool in enumerate(corpus.pools):
+        if len(pool):
+            place = np.minimum(np.searchsorted(pool, documents), len(pool) - 1)
+            rows = np.flatnonzero(pool[place] == documents)
+            if len(rows):
+                found = documents[rows]
+                yield Members(number, vectors, rows, found, np.argsort(found))
+
+
+class Lookup:
+    """Vectors of some documents, read once and then looked up by document number."""
+
+    def __init__(self, corpus: Corpus, used: Sequence[IntArray]) -> None:
+        self._documents = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
+        self._vectors = corpus.take(self._documents)
+
+    def of(self, documents: IntArray) -> Vectors:
+        """The vectors of `documents`, which must be among those used."""
+        return self._vectors[np.searchsorted(self._documents, documents)]
 
 
 class _Part:
     """One block of queries with its running counts. Used by one thread at a time."""
 
     def __init__(
-        self, question: Question, rows: slice, targets: _TargetVectors, tie_key: TieKey, k: int
+        self, question: Question, rows: slice, targets: Lookup, corpus: Corpus, k: int
     ) -> None:
         self.queries = question.queries[rows]
         indptr = question.indptr[rows.start : rows.start + len(self.queries) + 1]
         entries = slice(int(indptr[0]), int(indptr[-1]))
         self.targets = question.targets[entries]
-        self.tie_key = tie_key
+        self.tie_order = corpus.ties
         shape = (len(self.targets), question.counted.shape[1])
         self.greater = np.zeros(shape, np.int32, order="F")  # a pool's counts lie together
         self.before = np.zeros(shape, np.int32, order="F")
         self.tied = np.zeros(shape, np.int32, order="F")
-        self.top = {
-            int(pool): Top(len(self.queries), k) for pool in np.flatnonzero(question.listed)
-        }
         vectors = targets.of(self.targets)
-        self._target_rows = targets.vector_rows[self.targets]
         self._owner = np.repeat(np.arange(len(self.queries)), np.diff(indptr))
         self.exact = self.queries[self._owner].score_pairs(vectors)
-        self._group = question.group[entries]
-        self._counted = question.counted
+        self.margin = self.queries.rounding * self.queries.norms[self._owner] * vectors.norms
+        self._layers = list(_layers(self._owner, question.group[entries], question.counted))
+        self._listed = question.listed
+        self._running = {
+            pool: Top(len(self.queries), k) for pools in question.listed for pool in pools
+        }
+        self._lists: list[List] = []
+        self.crowded: IntArray = np.zeros(0, np.int64)  # documents that near ties are between
+        self.top: dict[tuple[int, ...], tuple[IntArray, FloatArray]] = {}
         self._widen(self.queries.score_error(vectors))
 
-    def _widen(self, error: float) -> None:
-        self.error = error
+    def _widen(self, error: DoubleArray) -> None:
+        self._error = error
         self._stacks = [
-            (counted, stack(self._owner, targets, self.exact, error, len(self.queries)))
-            for counted, targets in _layers(self._owner, self._group, self._counted)
+            (counted, stack(self._owner, layers, self.exact, error))
+            for counted, layers in self._layers
         ]
 
-    def count(
-        self, block: Vectors, offset: int, members: Sequence[Members], document_block: int
-    ) -> None:
-        """Count document vectors `offset` ... of all into all targets and top lists."""
-        error = self.queries.score_error(block)
-        if error > self.error:  # longer documents than any target: a wider uncertain band
-            self._widen(error)
-        for start in range(0, len(block), document_block):
-            piece = block if len(block) <= document_block else block[start : start + document_block]
-            scores = np.ascontiguousarray(self.queries.score(piece).T)
-            for pool in members:
-                first, last = np.searchsorted(pool.rows, [start, start + len(piece)])
-                if first == last:
-                    continue
-                here = Members(pool.pool, pool.rows[first:last] - start, pool.documents[first:last])
-                whole = np.array_equal(here.rows, np.arange(len(piece)))
-                pooled = scores if whole else scores[here.rows]
-                if here.pool in self.top:
-                    self.top[here.pool].update(pooled, here.documents)
-                own = self._own_chunks(here, offset + start)
+    def count(self, pieces: Sequence[_Piece]) -> None:
+        """Count pieces of documents into all targets and top lists."""
+        for piece in pieces:
+            error = self.queries.score_error(piece.vectors)
+            if (error > self._error).any():  # longer documents than any target: a wider band
+                self._widen(np.maximum(error, self._error))
+            scores = np.ascontiguousarray(self.queries.score(piece.vectors).T)
+            for members in piece.members:
+                whole = len(members.rows) == len(piece.vectors)
+                pooled = scores if whole else scores[members.rows]
+                if members.pool in self._running:
+                    running = self._running[members.pool]
+                    running.grain = np.maximum(running.grain, 2 * error.astype(np.float32))
+                    running.update(pooled, self.tie_order[members.documents])
                 for counted, targets in self._stacks:
-                    if counted[here.pool]:
-                        suspects = self._compare(targets, pooled, own, here.pool)
+                    if counted[members.pool]:
+                        suspects = self._compare(targets, pooled, members)
                         if suspects.total:
-                            decide(self, suspects, pooled, _CHUNK, piece, here)
+                            decide(self, suspects, pooled, _CHUNK, members)
 
-    def _compare(self, targets: Stack, scores: FloatArray, own: IntArray, pool: int) -> Suspects:
+    def _compare(self, targets: Stack, scores: FloatArray, members: Members) -> Suspects:
         """Count the clear cases; return where the unclear ones are."""
         layers, width = targets.targets.shape
         starts = range(0, len(scores), _CHUNK)
@@ -260,27 +279,26 @@ class _Part:
             )
         held = targets.targets >= 0
         above, near = counts[:, :layers], counts[:, layers:]
-        self.greater[targets.targets[held], pool] += above.sum(axis=0, dtype=np.int32)[held]
+        self.greater[targets.targets[held], members.pool] += above.sum(axis=0, dtype=np.int32)[held]
         near -= above
         layer, column = np.nonzero(held)
-        chunk_of_own = own[targets.targets[layer, column]]
-        alone = chunk_of_own >= 0
-        near[chunk_of_own[alone], layer[alone], column[alone]] -= 1  # the target itself
+        own = members.places(self.targets)[targets.targets[layer, column]]
+        here = own >= 0
+        near[own[here] // _CHUNK, layer[here], column[here]] -= 1  # the target itself
         return Suspects.find(targets, near, _CHUNK)
 
-    def _own_chunks(self, members: Members, offset: int) -> IntArray:
-        """The chunk in which each target is the only document of its vector, else -1: (t,)."""
-        rows = self._target_rows - offset
-        place = np.searchsorted(members.rows, rows)
-        alone = np.searchsorted(members.rows, rows, side="right") == place + 1
-        place[~alone] = 0
-        own = alone & (members.documents[place] == self.targets)
-        return np.where(own, place // _CHUNK, -1)
+    def gather(self, by_tie: IntArray) -> None:
+        """Put the top lists together, and find the near ties in them."""
+        for pools in self._listed:
+            parts = [self._running[pool] for pool in pools]
+            self._lists.append(List.of(Top.union(parts) if len(parts) > 1 else parts[0], by_tie))
+        if self._lists:
+            self.crowded = np.unique(np.concatenate([each.crowded for each in self._lists]))
 
-    def settle(self, take: Callable[[IntArray], Vectors]) -> None:
-        """Put near ties of the top lists into their exact order."""
-        for top in self.top.values():
-            settle(top, self.queries, take, self.tie_key, self.error)
+    def settle(self, vectors: Callable[[IntArray], Vectors]) -> None:
+        """Finish the top lists: near ties in their exact order."""
+        for pools, found in zip(self._listed, self._lists, strict=True):
+            self.top[pools] = found.settled(self.queries, vectors)
 
 
 def _layers(
@@ -311,8 +329,8 @@ def _join(parts: Sequence[_Part]) -> Answer:
         tied=np.concatenate([part.tied for part in parts]),
         top={
             pool: (
-                np.concatenate([part.top[pool].documents for part in parts]),
-                np.concatenate([part.top[pool].scores for part in parts]),
+                np.concatenate([part.top[pool][0] for part in parts]),
+                np.concatenate([part.top[pool][1] for part in parts]),
             )
             for pool in listed
         },

@@ -11,7 +11,7 @@ import numpy as np
 from mlir_harness import bias, measures
 from mlir_harness.measures import Gain, Measure, Ranked
 from mlir_harness.protocols import Vectors
-from mlir_harness.rank import VectorSource, rank
+from mlir_harness.rank import Corpus, VectorSource, rank
 from mlir_harness.settings import Best, Layout, Numbering, best, question, ranked
 from mlir_harness.types import DoubleArray, IntArray, Retrieval, Setting
 
@@ -93,19 +93,19 @@ def score(
         if numbering.languages
         else np.zeros(0, np.int64)
     )
-    layout = Layout.of(numbering, vector_rows)
+    layout = Layout.of(numbering)
     languages = sorted({setting.query_language for setting in retrieval.settings})
     asked = [
         question(language, _queries(queries, language), numbering, layout) for language in languages
     ]
-    answers = rank(
-        [each for each, _ in asked],
+    corpus = Corpus(
         documents,
         vector_rows,
+        numbering.language_of(np.arange(len(vector_rows))),
+        numbering.trec_order() if scoring.ties == "trec" else numbering.hash_order(),
         layout.pools,
-        numbering.trec_order if scoring.ties == "trec" else numbering.hash_order,
-        k=scoring.depth,
     )
+    answers = rank([each for each, _ in asked], corpus, k=scoring.depth)
     scores = []
     for setting in retrieval.settings:
         place = languages.index(setting.query_language)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -11,10 +11,8 @@ import numpy as np
 from mlir_harness.fingerprint import text_bytes
 from mlir_harness.measures import Ranked
 from mlir_harness.protocols import Vectors
-from mlir_harness.rank import Answer, Pool, Question
+from mlir_harness.rank import Answer, Question
 from mlir_harness.types import (
-    Array,
-    BoolArray,
     FloatArray,
     IntArray,
     Relevant,
@@ -57,70 +55,64 @@ class Numbering:
         """Places in `languages`."""
         return np.searchsorted(self.starts, numbers, side="right") - 1
 
-    def name(self, number: int) -> str:
+    def names(self, numbers: IntArray) -> list[str]:
         """`language:id`, unique in the task; what ties are broken by and runs are written with."""
-        place = int(np.searchsorted(self.starts, number, side="right")) - 1
-        language = self.languages[place]
-        return f"{language}:{self.retrieval.documents[language].ids[number - self.starts[place]]}"
-
-    def hash_order(self, numbers: IntArray) -> Array:
-        """Tie keys that favour no language: the first 64 bits of SHA-256 of the name."""
-        digests = [
-            sha256(text_bytes(self.name(number))).digest()[:8] for number in numbers.tolist()
+        places = self.language_of(numbers)
+        rows = numbers - self.starts[places]
+        documents = [self.retrieval.documents[language] for language in self.languages]
+        return [
+            f"{self.languages[place]}:{documents[place].ids[row]}"
+            for place, row in zip(places.tolist(), rows.tolist(), strict=True)
         ]
-        return np.frombuffer(b"".join(digests), ">u8")
 
-    def trec_order(self, numbers: IntArray) -> Array:
-        """Tie keys as trec_eval breaks ties: names in descending order."""
-        names = [text_bytes(self.name(number)) for number in range(int(self.starts[-1]))]
+    def hash_order(self) -> IntArray:
+        """A tie order that favours no language: by SHA-256 of the name. (documents,) int64."""
+        names = self.names(np.arange(self.starts[-1]))
+        digests = b"".join(sha256(text_bytes(name)).digest()[:8] for name in names)
+        return _ranks(np.argsort(np.frombuffer(digests, ">u8"), kind="stable"))
+
+    def trec_order(self) -> IntArray:
+        """The tie order of trec_eval: names, descending. (documents,) int64."""
+        names = [text_bytes(name) for name in self.names(np.arange(self.starts[-1]))]
         order = sorted(range(len(names)), key=names.__getitem__, reverse=True)
-        places = np.empty(len(names), np.int64)
-        places[order] = np.arange(len(names))
-        return places[numbers]
+        return _ranks(np.array(order, np.int64))
+
+
+def _ranks(order: IntArray) -> IntArray:
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which documents are counted and listed together, and who asks for it.
+    """Which documents are counted and listed together, and for which settings.
 
     Attributes:
-        pools: distinct slices, then distinct unions of slices.
-        parts: setting id -> the pools whose counts add up to its ranks.
-        listed: setting id -> the pool whose top list is its own.
+        pools: document numbers of distinct slices.
+        parts: setting id -> the pools that make up its own.
     """
 
-    pools: tuple[Pool, ...]
+    pools: tuple[IntArray, ...]
     parts: Mapping[str, tuple[int, ...]]
-    listed: Mapping[str, int]
 
     @classmethod
-    def of(cls, numbering: Numbering, vector_rows: IntArray) -> Layout:
-        pools: list[Pool] = []
-        known: dict[tuple[object, ...], int] = {}
+    def of(cls, numbering: Numbering) -> Layout:
+        pools: list[IntArray] = []
+        known: dict[tuple[str, bytes], int] = {}
 
-        def place(key: tuple[object, ...], members: Sequence[Slice]) -> int:
+        def place(part: Slice) -> int:
+            key = part.language, b"" if part.rows is None else part.rows.tobytes()
             if key not in known:
                 known[key] = len(pools)
-                numbers = np.concatenate([numbering.numbers(part) for part in members])
-                pools.append(Pool.of(numbers, vector_rows))
+                pools.append(np.sort(numbering.numbers(part)))
             return known[key]
 
-        settings = numbering.retrieval.settings
         parts = {
-            setting.id: tuple(place((_key(part),), [part]) for part in setting.pool)
-            for setting in settings
+            setting.id: tuple(place(part) for part in setting.pool)
+            for setting in numbering.retrieval.settings
         }
-        listed = {
-            setting.id: parts[setting.id][0]
-            if len(setting.pool) == 1
-            else place(tuple(sorted(map(_key, setting.pool))), setting.pool)
-            for setting in settings
-        }
-        return cls(tuple(pools), parts, listed)
-
-
-def _key(part: Slice) -> tuple[str, bytes]:
-    return part.language, b"" if part.rows is None else part.rows.tobytes()
+        return cls(tuple(pools), parts)
 
 
 def question(
@@ -135,12 +127,11 @@ def question(
     settings = [s for s in numbering.retrieval.settings if s.query_language == language]
     relevant = _relevant(language, settings, numbering)
     counted = np.zeros((len(numbering.languages), len(layout.pools)), bool)
-    listed = np.zeros(len(layout.pools), bool)
     for setting in settings:
         rows = [numbering.languages.index(part.language) for part in setting.pool]
         counted[np.ix_(rows, layout.parts[setting.id])] = True
-        listed[layout.listed[setting.id]] = True
     group = numbering.language_of(relevant.documents)
+    listed = list(dict.fromkeys(layout.parts[setting.id] for setting in settings))
     asked = Question(queries, relevant.indptr, relevant.documents, group, counted, listed)
     return asked, relevant
 
@@ -224,16 +215,5 @@ class Best:
 
 def best(setting: Setting, rows: IntArray, answer: Answer, layout: Layout) -> Best:
     """The top lists of the queries in `rows`."""
-    documents, scores = answer.top[layout.listed[setting.id]]
+    documents, scores = answer.top[layout.parts[setting.id]]
     return Best(documents[rows], scores[rows])
-
-
-def named(numbering: Numbering, kept: BoolArray) -> Iterator[str]:
-    """Ids of the documents whose numbers are set in `kept`, in their order."""
-    for number in np.flatnonzero(kept).tolist():
-        place = int(np.searchsorted(numbering.starts, number, side="right")) - 1
-        yield str(
-            numbering.retrieval.documents[numbering.languages[place]].ids[
-                number - numbering.starts[place]
-            ]
-        )

@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlir_harness.bias import (
     language_distribution,
     language_preference,

@@ -9,6 +9,7 @@ import pytest
 import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlir_harness.errors import UsageError
 from mlir_harness.measures import Measure, Ranked, parse, per_query
 

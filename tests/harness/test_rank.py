@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlir_harness.errors import EncoderError
-from mlir_harness.rank import Answer, Pool, Question, rank
+from mlir_harness.rank import Answer, Corpus, Question, rank
 from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
 from mlir_harness.vectors import Dense, as_dense, as_vectors
 
 KINDS = ("normal", "integers", "near", "equal", "constant", "zero", "norms")
-EXACT_TIE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,10 @@ class Case:
     k: int = 10
 
     def answers(self, sizes: Sequence[int] = (), **options: int | None) -> list[Answer]:
-        pools = [Pool.of(documents, self.vector_rows) for documents in self.pools]
         source = Shards(self.matrix, tuple(sizes) or (len(self.matrix),))
-        return rank(
-            self.questions,
-            source,
-            self.vector_rows,
-            pools,
-            lambda documents: self.keys[documents],
-            k=self.k,
-            **options,
-        )
+        groups = np.arange(len(self.vector_rows)) % 2
+        corpus = Corpus(source, self.vector_rows, groups, self.keys, self.pools)
+        return rank(self.questions, corpus, k=self.k, **options)
 
 
 def vectors(rng: np.random.Generator, kind: str, rows: int, prototypes: FloatArray) -> FloatArray:
@@ -98,7 +91,7 @@ def case(
         asked = int(rng.integers(1, queries + 1))
         wanted = [
             np.sort(rng.choice(documents, size=int(size), replace=False))
-            for size in rng.choice([0, 1, 2, documents // 3], size=asked)
+            for size in np.minimum(rng.choice([0, 1, 2, 9], size=asked), documents)
         ]
         groups = int(rng.integers(1, 4))
         targets = np.concatenate(wanted).astype(np.int64)
@@ -109,7 +102,7 @@ def case(
                 targets=targets,
                 group=rng.integers(groups, size=len(targets)),
                 counted=rng.random((groups, len(pools))) < 0.7,
-                listed=rng.random(len(pools)) < 0.7,
+                listed=[(pool,) for pool in range(len(pools)) if rng.random() < 0.7],
             )
         )
     return Case(
@@ -129,7 +122,11 @@ def exact_scores(queries: FloatArray, documents: FloatArray) -> DoubleArray:
 
 def reference_counts(this: Case, question: Question) -> tuple[Array, Array, Array]:
     """`greater`, `before` and `tied` by comparing every target with every document."""
-    scores = exact_scores(question.queries.matrix, this.matrix[this.vector_rows])
+    lengths = this.matrix[this.vector_rows]
+    scores = exact_scores(question.queries.matrix, lengths)
+    norms = np.linalg.norm(question.queries.matrix.astype(np.float64), axis=1)[:, None] * (
+        np.linalg.norm(lengths.astype(np.float64), axis=1)
+    )
     counts = np.zeros((3, len(question.targets), len(this.pools)), np.int64)
     for i in range(len(question.queries)):
         for t in range(question.indptr[i], question.indptr[i + 1]):
@@ -140,7 +137,10 @@ def reference_counts(this: Case, question: Question) -> tuple[Array, Array, Arra
                     continue
                 others = pool[pool != target]
                 gap = scores[i, others] - own
-                tied = np.abs(gap) <= EXACT_TIE * max(1.0, abs(own))
+                margin = (
+                    4 * lengths.shape[1] * 2.0**-53 * np.maximum(norms[i, others], norms[i, target])
+                )
+                tied = np.abs(gap) <= margin
                 before = tied & (this.keys[others] < this.keys[target])
                 counts[:, t, p] = (gap > 0)[~tied].sum(), before.sum(), tied.sum()
     return counts[0], counts[1], counts[2]
@@ -158,8 +158,8 @@ def assert_top_lists_are_exact(this: Case, answers: Sequence[Answer]) -> None:
     """Documents and order are those of a full sort, where few documents crowd the last place."""
     for question, answer in zip(this.questions, answers, strict=True):
         scores = exact_scores(question.queries.matrix, this.matrix[this.vector_rows])
-        assert sorted(answer.top) == np.flatnonzero(question.listed).tolist()
-        for p, (listed, listed_scores) in answer.top.items():
+        assert sorted(answer.top) == sorted(question.listed)
+        for (p,), (listed, listed_scores) in answer.top.items():
             pool = this.pools[p]
             assert listed.shape == listed_scores.shape == (len(question.queries), this.k)
             for i, found in enumerate(listed):
@@ -211,6 +211,7 @@ def uneven(seed: int, total: int, shards: int) -> list[int]:
     shards=st.integers(1, 7),
 )
 def test_ranks_and_top_lists_are_those_of_a_full_sort(
+    *,
     seed: int,
     kind: str,
     documents: int,
@@ -242,12 +243,12 @@ def test_many_documents_and_queries_are_ranked_exactly(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_blocks_do_not_change_a_rank(kind: str) -> None:
-    this = case(11, kind, documents=300, queries=120, dimension=48)
+    this = case(11, kind, documents=120, queries=110, dimension=48)
     whole = this.answers(query_block=10_000, document_block=10_000)
     for query_block in (1, 97, 10_000):
         for document_block in (1, 97, 10_000):
-            if query_block == document_block == 1 and kind != "near":
-                continue  # slow; one kind will do
+            if query_block == document_block == 1:
+                continue  # slow, and seen elsewhere
             options = {"query_block": query_block, "document_block": document_block}
             assert_same_answers(this.answers(**options), whole)
 
@@ -282,10 +283,12 @@ def simple(
         targets=np.asarray(targets, np.int64),
         group=np.zeros(len(targets), np.int64),
         counted=np.ones((1, 1), np.bool_),
-        listed=np.ones(1, np.bool_),
+        listed=[(0,)],
     )
     everything = np.arange(len(matrix))
-    base = Case(np.asarray(matrix, np.float32), everything, (everything,), (question,), -everything)
+    base = Case(
+        np.asarray(matrix, np.float32), everything, (everything,), (question,), everything[::-1]
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -317,12 +320,12 @@ def test_equal_texts_tie_and_stand_in_the_tie_order() -> None:
         5,
         vector_rows=vector_rows,
         pools=(np.arange(5),),
-        keys=np.array([30, 10, 20, 50, 10]),
+        keys=np.array([3, 0, 2, 4, 1]),
     )
     (answer,) = this.answers()
     assert ranks(answer) == [4, 5, 3, 1, 2]
     assert answer.tied[:, 0].tolist() == [2, 0, 2, 0, 2]
-    assert answer.top[0][0][0, :5].tolist() == [3, 4, 2, 0, 1]
+    assert answer.top[0,][0][0, :5].tolist() == [3, 4, 2, 0, 1]
 
 
 def test_scores_that_float32_cannot_tell_apart_are_told_apart() -> None:
@@ -331,10 +334,10 @@ def test_scores_that_float32_cannot_tell_apart_are_told_apart() -> None:
     matrix = (base * (1 + 1e-7 * rng.normal(size=(6, 200)))).astype(np.float32)
     query = rng.normal(size=(1, 200)).astype(np.float32) / np.float32(14)
     scores = exact_scores(query, matrix)[0]
-    assert np.ptp(scores) < Dense(query).score_error(Dense(matrix))
+    assert np.ptp(scores) < Dense(query).score_error(Dense(matrix))[0]
     (answer,) = simple(query, matrix, np.arange(6), 6).answers()
     assert ranks(answer) == (1 + np.argsort(np.argsort(-scores))).tolist()
-    assert answer.top[0][0][0, :6].tolist() == np.argsort(-scores).tolist()
+    assert answer.top[0,][0][0, :6].tolist() == np.argsort(-scores).tolist()
 
 
 def test_groups_count_in_their_own_pools_only() -> None:
@@ -349,11 +352,11 @@ def test_groups_count_in_their_own_pools_only() -> None:
         this.questions[0],
         group=np.array([0, 1]),
         counted=np.array([[True, False], [True, True]]),
-        listed=np.array([False, True]),
+        listed=[(1,)],
     )
     (answer,) = replace(this, questions=(question,)).answers()
     assert answer.greater.tolist() == [[1, 0], [2, 3]]  # document 4 need not be in a pool to
-    assert list(answer.top) == [1]  # be compared with it
+    assert list(answer.top) == [(1,)]  # be compared with it
 
 
 def test_a_longer_document_in_a_later_block_widens_what_counts_as_near() -> None:
@@ -366,9 +369,13 @@ def test_a_longer_document_in_a_later_block_widens_what_counts_as_near() -> None
 
 
 def test_a_relevant_document_within_k_stands_at_its_rank_in_the_top_list() -> None:
-    this = case(21, "near", documents=50, queries=10)
+    this = case(21, "near", documents=50, queries=40)
     everywhere = [
-        replace(each, counted=np.ones_like(each.counted), listed=np.ones_like(each.listed))
+        replace(
+            each,
+            counted=np.ones_like(each.counted),
+            listed=[(pool,) for pool in range(len(this.pools))],
+        )
         for each in this.questions
     ]
     this = replace(this, questions=tuple(everywhere), k=60)
@@ -378,7 +385,7 @@ def test_a_relevant_document_within_k_stands_at_its_rank_in_the_top_list() -> No
         for i in range(len(question.queries)):
             for t in range(question.indptr[i], question.indptr[i + 1]):
                 for p in np.flatnonzero([question.targets[t] in pool for pool in this.pools]):
-                    assert answer.top[int(p)][0][i, places[t, p] - 1] == question.targets[t]
+                    assert answer.top[int(p),][0][i, places[t, p] - 1] == question.targets[t]
                     found += 1
     assert found > 20
 
@@ -393,14 +400,12 @@ def test_no_questions_have_no_answers() -> None:
     assert replace(case(5, "normal"), questions=()).answers() == []
 
 
-@pytest.mark.xfail(reason="a question without queries is not joined")
 def test_a_question_without_queries_has_an_empty_answer() -> None:
     this = simple(np.zeros((0, 3)), np.ones((4, 3)), np.zeros(0), 1)
     (answer,) = this.answers()
     assert answer.greater.shape == (0, 1)
 
 
-@pytest.mark.xfail(reason="rounding errors of equal terms add up beyond score_error")
 def test_a_collapsed_encoder_with_equal_components_ranks_by_the_tie_order() -> None:
     for query, document in ((0.0608, 0.0867), (0.0333, 0.0656), (0.0895, 0.097)):
         queries, matrix = np.full((40, 384), query), np.full((300, 384), document)
@@ -408,20 +413,41 @@ def test_a_collapsed_encoder_with_equal_components_ranks_by_the_tie_order() -> N
         assert (answer.tied == 299).all()
 
 
-@pytest.mark.xfail(reason="top lists keep only six places in reserve")
 def test_a_collapsed_encoder_lists_by_the_tie_order() -> None:
     (answer,) = simple(np.ones((2, 4)), np.ones((100, 4)), np.array([3, 4]), 1).answers()
-    assert answer.top[0][0].tolist() == [list(range(99, 89, -1))] * 2
+    assert answer.top[0,][0].tolist() == [list(range(99, 89, -1))] * 2
 
 
-@pytest.mark.xfail(reason="top lists and ranks differ in what counts as an exact tie")
 def test_ties_of_large_scores_have_the_same_order_in_ranks_and_top_lists() -> None:
     rng = np.random.default_rng(1)
     base = rng.normal(size=16) * np.exp(2 * rng.normal(size=16)) * 30
     for _ in range(20):
         matrix = np.stack([rng.permutation(base) for _ in range(5)])
         (answer,) = simple(np.full((1, 16), 7.3), matrix, np.arange(5), 5).answers()
-        assert answer.top[0][0][0, :5].tolist() == np.argsort(ranks(answer)).tolist()
+        assert answer.top[0,][0][0, :5].tolist() == np.argsort(ranks(answer)).tolist()
+
+
+def test_the_unit_of_vectors_does_not_change_a_rank() -> None:
+    rng = np.random.default_rng(8)
+    base = rng.normal(size=32)
+    matrix = (base * (1 + 1e-7 * rng.normal(size=(20, 32)))).astype(np.float32)
+    queries = rng.normal(size=(5, 32)).astype(np.float32)
+    found = [
+        ranks(simple(queries * unit, matrix * unit, np.arange(5), 1).answers()[0])
+        for unit in np.float32([1, 2**-8, 2**-12])
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+def test_equal_long_vectors_tie_where_their_scores_cancel_out() -> None:
+    rng = np.random.default_rng(9)
+    half = 100 * rng.normal(size=100) * np.exp(3 * rng.normal(size=100))
+    query = 100 * rng.normal(size=(3, 100)) * np.exp(3 * rng.normal(size=(3, 100)))
+    order = rng.permutation(200)
+    vector = np.concatenate([half, half])[order]
+    queries = np.concatenate([query, -query], axis=1)[:, order]
+    (answer,) = simple(queries, np.tile(vector, (300, 1)), np.arange(3), 1).answers()
+    assert (answer.tied == 299).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -430,7 +456,9 @@ def test_fast_scores_lie_within_their_error_of_exact_ones(kind: str) -> None:
     prototypes = rng.normal(size=(5, 96)).astype(np.float32)
     queries, documents = (Dense(vectors(rng, kind, rows, prototypes)) for rows in (30, 50))
     exact = exact_scores(queries.matrix, documents.matrix)
-    assert np.abs(queries.score(documents) - exact).max() <= queries.score_error(documents)
+    assert (
+        np.abs(queries.score(documents) - exact).max(axis=1) <= queries.score_error(documents)
+    ).all()
     scale = max(1.0, np.abs(exact).max())
     np.testing.assert_allclose(queries.score_exact(documents), exact, atol=1e-12 * scale)
     pairs = queries.score_pairs(documents[:30])
@@ -468,13 +496,9 @@ def test_what_is_no_matrix_of_the_texts_is_refused(value: object, said: str) -> 
         as_dense(value, 2)
 
 
-def test_vectors_are_normalised_only_if_asked_and_finite() -> None:
-    value = np.array([[3.0, 4.0], [1.0, 0.0]])
-    for normalise, length in ((True, 1), (False, 5)):
-        dense = as_vectors(value, 2, normalise=normalise)
-        assert isinstance(dense, Dense)
-        assert np.linalg.norm(dense.matrix[0]) == pytest.approx(length)
-    value[0, 0] = np.nan
-    kept = as_vectors(value, 2, normalise=True)
-    assert isinstance(kept, Dense)
-    assert kept.matrix[0, 1] == 4
+def test_vectors_stay_as_they_are_if_there_is_one_for_each_text() -> None:
+    dense = Dense(np.ones((2, 3), np.float32))
+    assert as_vectors(dense, 2) is dense
+    assert as_vectors(np.ones((2, 3)), 2).matrix.shape == (2, 3)
+    with pytest.raises(EncoderError, match="2 vectors for 5 texts"):
+        as_vectors(dense, 5)
