@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from mlir_harness import runner, scoring
-from mlir_harness.rank import Pool, Question, rank
+from mlir_harness.rank import Corpus, Question, rank
 from mlir_harness.types import Array, IntArray, Role
 from mlir_harness.vectors import Dense
 
@@ -112,7 +112,7 @@ class RandomVectors:
         for number in np.unique(rows // self._block).tolist():
             mine = np.unique(rows[rows // self._block == number])
             matrix = np.load(self._paths[number])
-            held |= {row: matrix[row - number * self._block] for row in mine.tolist()}
+            held |= {row: matrix[row - number * self._block].copy() for row in mine.tolist()}
         return Dense(np.stack([held[row] for row in rows.tolist()]))
 
 
@@ -129,19 +129,12 @@ def large(documents: int, dimension: int, queries: int) -> None:
             targets,
             np.zeros(queries, np.int64),
             np.ones((1, 1), bool),
-            np.ones(1, bool),
+            [(0,)],
         )
+        ties = generator.permutation(documents)
+        corpus = Corpus(source, everything, np.zeros_like(everything), ties, [everything])
         before = peak()
-        seconds = timed(
-            lambda: rank(
-                [question],
-                source,
-                everything,
-                [Pool.of(everything, everything)],
-                lambda numbers: numbers,
-                k=100,
-            )
-        )
+        seconds = timed(lambda: rank([question], corpus, k=100))
     print(
         f"{queries:,} queries × {documents:,} documents × {dimension}, top 100: {seconds:.1f} s, "
         f"peak memory {peak():.2f} GB (before ranking {before:.2f} GB)"

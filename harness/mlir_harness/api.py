@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlir_harness import runner
 from mlir_harness.results import CellResult
+from mlir_harness.text import names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +72,8 @@ def evaluate(
     encoders: str | Sequence[str],
     tasks: str | Sequence[str],
     *,
-    languages: Sequence[str] = (),
-    settings: Sequence[str] = (),
+    languages: str | Sequence[str] = (),
+    settings: str | Sequence[str] = (),
     split: str = "",
     data_dir: str | Path | None = None,
     output: str | Path | None = None,
@@ -89,9 +90,10 @@ def evaluate(
     """Evaluate encoders on tasks, as `mlir-harness run` does.
 
     Args:
-        encoders, tasks: names, or lists of names: "hashing", "st:FOLDER", "py:module:attribute".
-        languages: BCP-47 tags to keep; () for all.
-        settings: of "mono", "cross", "multi"; () for all.
+        encoders, tasks: names: "hashing", "st:FOLDER", "py:module:attribute"; several as a list,
+            or as on the command line, separated by commas.
+        languages: BCP-47 tags to keep, as a list or separated by commas; () for all.
+        settings: of "mono", "cross", "multi", likewise; () for all.
         split: "" for each task's default.
         data_dir: folder with the tasks' files, or with one folder per task.
         output: folder to store results in, and to answer from; None for neither.
@@ -110,10 +112,10 @@ def evaluate(
     if token_budget is not None:
         offered["token_budget"] = token_budget
     request = runner.Request(
-        encoders=[encoders] if isinstance(encoders, str) else list(encoders),
-        tasks=[tasks] if isinstance(tasks, str) else list(tasks),
-        languages=languages,
-        settings=settings,
+        encoders=names(encoders),
+        tasks=names(tasks),
+        languages=names(languages),
+        settings=names(settings),
         split=split,
         data_dir=None if data_dir is None else str(data_dir),
         output=None if output is None else Path(output),

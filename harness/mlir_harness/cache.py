@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import xxhash
 
 from mlir_harness import files, fingerprint
 from mlir_harness.protocols import Context
-from mlir_harness.text import plain
+from mlir_harness.text import described
 from mlir_harness.types import Array
 from mlir_harness.vectors import Dense
 
@@ -38,10 +38,15 @@ class Shard:
     path: Path
     texts: int
 
-    def lock(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self) -> Iterator[None]:
         """Only one process encodes a shard; the others wait and read."""
-        with files.writing("vectors", self.path.parent, _HINT):
-            return files.locked(self.path.with_suffix(".lock"))
+        path = self.path.with_suffix(".lock")
+        with files.locked("vectors", path, _HINT):
+            yield
+            if self.exists():  # from here on nobody waits for it: a lock file less per shard
+                with suppress(OSError):
+                    path.unlink()
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -57,13 +62,13 @@ class Shard:
             with safetensors.safe_open(self.path, framework="numpy") as stored:
                 header = stored.metadata() or {}
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            truncated = int(header.get("truncated", 0))
+            truncated = int(header["truncated"])
         except FileNotFoundError:
             raise
         except Exception as error:  # safetensors' own error class has no stable home
-            raise Damaged(f"{type(error).__name__}: {plain(str(error))}") from error
+            raise Damaged(described(error)) from error
         matrix = tensors.get("matrix")
-        if header.get("checksum") != _checksum(tensors) or matrix is None:
+        if header.get("checksum") != self._checksum(tensors, truncated) or matrix is None:
             raise Damaged("its checksum does not match")
         if matrix.ndim != 2 or len(matrix) != self.texts or matrix.dtype != np.float32:
             raise Damaged(f"it holds {matrix.dtype} {matrix.shape} for {self.texts} texts")
@@ -72,18 +77,19 @@ class Shard:
     def write(self, vectors: Dense, truncated: int) -> None:
         """Store vectors; raises StoreError if the disk is full or read-only."""
         tensors = dict(vectors.tensors())
-        header = {"checksum": _checksum(tensors), "truncated": str(truncated)}
+        header = {"checksum": self._checksum(tensors, truncated), "truncated": str(truncated)}
         content = safetensors.numpy.save(tensors, metadata=header)
         with files.writing("vectors", self.path, _HINT):
             files.replace_file(self.path, content)
 
-
-def _checksum(tensors: dict[str, Array]) -> str:
-    state = xxhash.xxh3_128()
-    for name in sorted(tensors):
-        state.update(f"{name}:{tensors[name].dtype}:{tensors[name].shape}".encode())
-        state.update(np.ascontiguousarray(tensors[name]).data)
-    return state.hexdigest()
+    def _checksum(self, tensors: dict[str, Array], truncated: int) -> str:
+        """Covers the shard's name too: a file copied to another's place is noticed."""
+        name = f"{self.path.parents[1].name}/{self.path.stem}"
+        state = xxhash.xxh3_128(f"{name}:{truncated}".encode())
+        for tensor in sorted(tensors):
+            state.update(f"{tensor}:{tensors[tensor].dtype}:{tensors[tensor].shape}".encode())
+            state.update(np.ascontiguousarray(tensors[tensor]).data)
+        return state.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +121,3 @@ class Cache:
             parts["languages"] = fingerprint.of_texts("languages", {}, context.languages)
         name = fingerprint.of_texts("shard", parts, texts)
         return Shard(self.home / name[:2] / f"{name}.safetensors", len(texts))
-
-    def sweep(self) -> None:
-        """Delete unfinished files that dead processes left."""
-        if self.home.exists():
-            for folder in self.home.iterdir():
-                files.sweep(folder)

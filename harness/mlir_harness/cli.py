@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,29 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness.errors import Exit, HarnessError, UsageError
+from mlir_harness import text
+from mlir_harness.errors import Exit, HarnessError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mlir_harness.results import CellResult
     from mlir_harness.runner import Request
 
-_WIDTH = 160  # of tables that go to a file or a pipe
-
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """One or more names, separated by commas; a name in quotes may hold a comma as \\,."""
+    """One or more names, separated by commas; \\, is a comma in a name."""
 
     name = "names"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
         """The names, empty ones dropped."""
         del param, ctx
-        if isinstance(value, tuple):
-            return value
-        parts = str(value).replace("\\,", "\0").split(",")
-        return tuple(part.replace("\0", ",").strip() for part in parts if part.strip())
+        return text.names(value)
 
 
 def _flat(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> tuple[str, ...]:
@@ -44,12 +39,12 @@ def _options(
 ) -> dict[str, dict[str, str]]:
     del ctx, param
     options: dict[str, dict[str, str]] = {}
-    for text in value:
-        left, equals, given = text.partition("=")
+    for each in value:
+        left, equals, given = each.partition("=")
         name, dot, key = left.rpartition(".")
         if not (equals and dot and name and key):
             raise click.BadParameter(
-                f"{text!r} is not NAME.KEY=VALUE, such as hashing.dimension=256"
+                f"{each!r} is not NAME.KEY=VALUE, such as hashing.dimension=256"
             )
         options.setdefault(name, {})[key] = given
     return options
@@ -162,31 +157,35 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     sentence-transformers model, py:MODULE:ATTRIBUTE for your own; LABEL=NAME renames.
     Texts are encoded once and kept; a second run answers from stored results.
     """
-    from mlir_harness import runner
+    from mlir_harness import output, runner
+    from mlir_harness.plan import plan
     from mlir_harness.watch import Bars
 
-    errors = _console(sys.stderr)
+    printed = output.Output(output.take_stdout(), form, details=details)
+    errors = output.console(sys.stderr)
+    cells: list[CellResult] = []
+    interrupted = False
     with Bars(errors) as bars:
         prepared = runner.prepare(_request(asked), bars)
-        bars.stop()
         if dry_run:
-            from mlir_harness import plan, tables
-
-            _print(tables.planned(list(plan.plan(prepared))))
-            return
-        cells: list[CellResult] = []
-        try:
-            for cell in runner.run(prepared, bars):
-                cells.append(cell)
-        except KeyboardInterrupt:
-            bars.__exit__()
-            done = sum(cell.status == "ok" for cell in cells)
-            _show(cells, form, details)
-            errors.print(f"Interrupted. {done} finished cells are kept; run again to go on.")
-            sys.exit(Exit.INTERRUPTED)
-    _show(cells, form, details)
-    _report(cells, errors, debug)
-    sys.exit(_exit_code(cells))
+            cells += runner.unusable(prepared)
+            planned = plan(prepared)
+        else:
+            try:
+                for cell in runner.run(prepared, bars):
+                    cells.append(cell)  # an interrupt keeps those before it
+            except KeyboardInterrupt:
+                interrupted = True
+    if dry_run:
+        printed.plan(planned, cells)
+    else:
+        printed.cells(cells)
+    output.report(cells, errors, debug=debug)
+    done = len(planned) if dry_run else sum(cell.status == "ok" for cell in cells)
+    if interrupted:
+        errors.print(f"Interrupted. Finished cells are kept ({done}); run again to go on.")
+        sys.exit(Exit.INTERRUPTED)
+    sys.exit(output.exit_code(done, cells))
 
 
 def _request(asked: dict[str, Any]) -> Request:
@@ -196,43 +195,6 @@ def _request(asked: dict[str, Any]) -> Request:
     offered = {key: value for key, value in offered.items() if value is not None}
     data_dir = asked.pop("data_dir")
     return Request(**asked, offered=offered, data_dir=None if data_dir is None else str(data_dir))
-
-
-def _show(cells: list[CellResult], form: str, details: bool) -> None:
-    from mlir_harness import formats, tables
-
-    if form == "json":
-        click.echo(formats.as_json(cells))
-    elif form == "csv":
-        click.echo(formats.as_csv(cells), nl=False)
-    elif form == "markdown":
-        click.echo(formats.as_markdown(cells), nl=False)
-    elif any(cell.status == "ok" for cell in cells):
-        _print(tables.summary(cells))
-        if details:
-            _print("")
-            _print(tables.details(cells))
-
-
-def _report(cells: list[CellResult], errors: Console, debug: bool) -> None:
-    from mlir_harness import tables
-
-    failed = [cell for cell in cells if cell.status != "ok"]
-    if failed:
-        errors.print(tables.failures(failed))
-    if debug:
-        for cell in failed:
-            click.echo(cell.details.get("traceback", ""), err=True)
-
-
-def _exit_code(cells: list[CellResult]) -> Exit:
-    if not any(cell.status == "ok" for cell in cells):
-        return Exit.NOTHING_RAN
-    failed = any(
-        cell.status == "error" or (cell.status == "unavailable" and cell.details.get("wanted"))
-        for cell in cells
-    )
-    return Exit.SOME_FAILED if failed else Exit.OK
 
 
 @cli.command("list")
@@ -258,8 +220,7 @@ def list_(what: str, as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows, indent=1))
         return
-    from mlir_harness.text import plain
-
+    plain = text.plain
     table = [("name", "from", "entry point")]
     for plugin in found:
         name = f"{plugin.name}:…" if plugin.scheme else plugin.name
@@ -267,34 +228,18 @@ def list_(what: str, as_json: bool) -> None:
         table.append((plain(name), plain(source), plain(plugin.value)))
     widths = [max(len(row[column]) for row in table) for column in range(3)]
     for row in table:
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        line = "  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
 
 
-def _console(stream: Any) -> Console:
-    import os
-
-    from rich.console import Console
-
-    terminal = stream.isatty() or "COLUMNS" in os.environ
-    return Console(
-        file=stream, highlight=False, markup=False, emoji=False, width=None if terminal else _WIDTH
-    )
-
-
-def _print(what: Any) -> None:
-    _console(sys.stdout).print(what)
-
-
 def main() -> None:
-    """Run the command line; no error that a person can cause shows a traceback."""
-    debug = "--debug" in sys.argv
+    """Run the command line; tracebacks are shown with --debug only."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
-        sys.exit(Exit.INTERRUPTED)
-    except KeyboardInterrupt:
+        sys.exit(cli(standalone_mode=False) or Exit.OK)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
@@ -303,17 +248,29 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except HarnessError as error:
-        if debug:
-            raise
-        from mlir_harness.text import plain
+        _explain(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _explain(text.described(error), "--debug shows where. What was finished is kept.")
+        sys.exit(Exit.NOTHING_RAN)
+    except Exception as error:
+        _explain(
+            f"unforeseen: {text.described(error)}",
+            "This is a fault of mlir-harness; --debug shows where. What was finished is kept.",
+        )
+        sys.exit(Exit.NOTHING_RAN)
 
-        click.echo(f"Error: {plain(error.message, 600)}", err=True)
-        if error.hint:
-            click.echo(f"  {plain(error.hint, 600)}", err=True)
-        sys.exit(Exit.USAGE if isinstance(error, UsageError) else error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output went away
-        sys.exit(Exit.OK)
+
+def _explain(message: str, hint: str) -> None:
+    plain = text.plain
+    click.echo(f"Error: {plain(message, 600)}", err=True)
+    if hint:
+        click.echo(f"  {plain(hint, 600)}", err=True)
+    if "--debug" in sys.argv:
+        import traceback
+
+        for line in traceback.format_exc().splitlines():
+            click.echo(plain(line, 1000), err=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ class Unavailable(HarnessError):
 class EncoderError(HarnessError):
     """An encoder broke its contract (shape, finite values, exceptions)."""
 
+    def __init__(
+        self, message: str, hint: str = "Its contract: mlir_harness.protocols.Encoder."
+    ) -> None:
+        super().__init__(message, hint)
+
 
 class StoreError(HarnessError):
     """Results or cached vectors cannot be written or read."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from mlir_harness.errors import StoreError
 
 _TEMPORARY = ".tmp-"
-_STALE = 24 * 3600.0  # seconds after which a temporary file has lost its writer
 
 
 @contextmanager
@@ -27,12 +24,16 @@ def writing(what: str, path: Path, hint: str) -> Iterator[None]:
 
 
 def temporary(path: Path) -> Path:
-    """A name beside `path` for what is not finished yet."""
-    return path.with_name(f"{_TEMPORARY}{uuid4().hex}")
+    """A name beside `path` for what is not finished yet.
+
+    Always the same one: only the holder of the lock on `path` writes, and what a killed
+    process left there is overwritten by the next.
+    """
+    return path.with_name(f"{_TEMPORARY}{path.name}")
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all, whatever happens meanwhile."""
+    """Write `content` to `path`, whole or not at all; the caller holds a lock on it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = temporary(path)
     try:
@@ -46,28 +47,45 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what writers that died left behind in `folder`."""
+    """Delete what a killed process left unfinished in `folder`; the caller holds its lock."""
     import shutil
 
     for leftover in folder.glob(f"{_TEMPORARY}*"):
-        try:
-            if time.time() - leftover.stat().st_mtime > _STALE:
-                if leftover.is_dir():
-                    shutil.rmtree(leftover, ignore_errors=True)
-                else:
-                    leftover.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue  # another process swept it
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; freed by the operating system if the process dies."""
-    from filelock import FileLock
+def locked(
+    what: str, path: Path, hint: str, busy: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Hold the lock file `path`; freed by the operating system if the process dies.
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    Args:
+        what, hint: for the message if the lock cannot be made.
+        path: the lock file; its folder is made too.
+        busy: called once if another process holds it, before waiting.
+
+    Raises:
+        StoreError: the folder cannot be made or written to.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    with writing(what, path.parent, hint):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if busy:
+                busy()
+            lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def cache_folder() -> Path:

@@ -6,12 +6,16 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from mlir_harness import tables
 from mlir_harness.results import CellResult, finite
 from mlir_harness.text import cell as csv_cell
 from mlir_harness.text import plain
+
+if TYPE_CHECKING:
+    from mlir_harness.plan import PlannedCell
 
 SCHEMA = 1
 
@@ -52,6 +56,16 @@ def _object(cell: CellResult) -> dict[str, Any]:
     }
     result: dict[str, Any] = finite(found)
     return result
+
+
+def plan_as_json(planned: Sequence[PlannedCell], failed: Sequence[CellResult]) -> str:
+    """One object with the cells that would run and those that cannot."""
+    unusable = [
+        {name: getattr(cell, name) for name in ("encoder", "task", "status", "reason", "hint")}
+        for cell in failed
+    ]
+    plan = [asdict(cell) for cell in planned]
+    return json.dumps(finite({"schema": SCHEMA, "plan": plan, "failed": unusable}), indent=1)
 
 
 def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
@@ -108,12 +122,12 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
         if members:
             sample = " (sample data)" if members[0].sample else ""
             parts.append(f"### {_escape(task)} · {_escape(split)}{sample}\n\n{_markdown(members)}")
-    failed = [cell for cell in cells if cell.status != "ok"]
-    if failed:
+    troubled = [cell for cell in cells if cell.reason]
+    if troubled:
         lines = [
             f"- {_escape(cell.encoder)} × {_escape(cell.task)}: {cell.status}: "
             f"{_escape(cell.reason or '')}"
-            for cell in failed
+            for cell in troubled
         ]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -138,6 +152,6 @@ def _markdown(cells: Sequence[CellResult]) -> str:
 
 def _escape(text: str) -> str:
     shown = plain(text)
-    for character in "\\`*_{}[]<>|#":
+    for character in "\\`*_{}[]<>|#&~":
         shown = shown.replace(character, f"\\{character}")
     return shown

@@ -167,7 +167,7 @@ def decide(
         if exact_scores is not None:
             exact = exact_scores[rows, columns]
         else:
-            exact = queries[columns].score_pairs(vectors[places])
+            exact = queries.score_pairs(columns, vectors, places)
         margin = queries.rounding * queries.norms[columns] * vectors.norms[places]
         _count(counts, targets, documents, exact, margin, members.pool)
 
@@ -241,7 +241,7 @@ class List:
         return self.documents[self.query, self.place]
 
     def settled(
-        self, queries: Vectors, vectors: Callable[[IntArray], Vectors]
+        self, queries: Vectors, vectors: Vectors, rows: Callable[[IntArray], IntArray]
     ) -> tuple[IntArray, FloatArray]:
         """The first k places, near ties in their exact order.
 
@@ -250,7 +250,8 @@ class List:
 
         Args:
             queries: of the lists.
-            vectors: document numbers -> vectors.
+            vectors: of documents.
+            rows: document numbers -> rows of `vectors`.
 
         Returns:
             documents: (queries, k) int64, -1 for none.
@@ -259,9 +260,9 @@ class List:
         documents, scores = self.documents, self.scores
         if len(self.query):
             at = self.query, self.place
-            found = vectors(self.crowded)
-            exact = queries[self.query].score_pairs(found)
-            margin = queries.rounding * queries.norms[self.query] * found.norms
+            found = rows(self.crowded)
+            exact = queries.score_pairs(self.query, vectors, found)
+            margin = queries.rounding * queries.norms[self.query] * vectors.norms[found]
             order = _settled(self.query, exact, margin, self.ties[at])
             documents, scores = documents.copy(), scores.copy()
             documents[at] = self.crowded[order]

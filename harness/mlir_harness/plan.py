@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlir_harness import speeds
-from mlir_harness.errors import HarnessError
+from mlir_harness.prepare import LoadedTask, Prepared, ReadyEncoder
 from mlir_harness.protocols import Context, Counts
-from mlir_harness.runner import Failed, LoadedTask, Prepared, ReadyEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +22,27 @@ class PlannedCell:
         tokens: to be read for the others; None if the encoder cannot count cheaply.
         bytes: of vectors to be written; None if the dimension is not known yet.
         seconds: to encode, at the speed last measured here; None if there is none.
-        reason: why it cannot run, "" if it can.
     """
 
     encoder: str
     task: str
-    settings: int = 0
-    texts: int = 0
-    cached: int = 0
+    settings: int
+    texts: int
+    cached: int
     tokens: int | None = None
     bytes: int | None = None
     seconds: float | None = None
-    reason: str = ""
 
 
-def plan(prepared: Prepared) -> Iterator[PlannedCell]:
-    """The cells of a run, in its order."""
-    for encoder in prepared.encoders:
-        for task in prepared.tasks:
-            failed = next((each for each in (encoder, task) if isinstance(each, Failed)), None)
-            if failed is not None:
-                yield PlannedCell(
-                    encoder.choice.label, task.choice.label, reason=failed.error.message
-                )
-            elif isinstance(encoder, ReadyEncoder) and isinstance(task, LoadedTask):
-                yield _cell(encoder, task, prepared)
+def plan(prepared: Prepared) -> list[PlannedCell]:
+    """The cells of a run that can be run, in its order."""
+    return [
+        _cell(encoder, task, prepared)
+        for encoder in prepared.encoders
+        if isinstance(encoder, ReadyEncoder)
+        for task in prepared.tasks
+        if isinstance(task, LoadedTask)
+    ]
 
 
 def _cell(encoder: ReadyEncoder, task: LoadedTask, prepared: Prepared) -> PlannedCell:
@@ -63,11 +57,18 @@ def _cell(encoder: ReadyEncoder, task: LoadedTask, prepared: Prepared) -> Planne
             missing = need.texts()
             characters += sum(map(len, missing))
             if tokens is not None:
-                context = Context(role, [need.collection.language] * len(missing))
+                languages = [need.collection.language] * len(missing)
+                context = Context(role, languages, task.info.instruction)
                 counted = _tokens(encoder, missing, context)
                 tokens = None if counted is None else tokens + counted
+    missing_bytes = seconds = None
+    if texts == cached:
+        missing_bytes, seconds = 0, 0.0
+    if encoder.info.dimension is not None:
+        missing_bytes = (texts - cached) * encoder.info.dimension * 4
     speed = speeds.known(prepared.cache).get(encoder.fingerprint)
-    dimension = encoder.info.dimension
+    if speed:
+        seconds = characters / speed
     return PlannedCell(
         encoder=encoder.choice.label,
         task=task.choice.label,
@@ -75,12 +76,8 @@ def _cell(encoder: ReadyEncoder, task: LoadedTask, prepared: Prepared) -> Planne
         texts=texts,
         cached=cached,
         tokens=tokens,
-        bytes=0
-        if texts == cached
-        else None
-        if dimension is None
-        else (texts - cached) * dimension * 4,
-        seconds=0.0 if texts == cached else characters / speed if speed else None,
+        bytes=missing_bytes,
+        seconds=seconds,
     )
 
 
@@ -89,5 +86,5 @@ def _tokens(encoder: ReadyEncoder, texts: list[str], context: Context) -> int | 
         return None
     try:
         return int(np.asarray(encoder.encoder.tokens(texts, context)).sum())
-    except HarnessError:
-        return None
+    except Exception:
+        return None  # it will say why when it is run

@@ -83,10 +83,10 @@ class Vectors(Protocol):
         """All pairs, fast: float32 (len(self), len(documents)), higher is more similar."""
         ...
 
-    def score_pairs(self, documents: Self) -> DoubleArray:
-        """Row by row, exactly: float64 (len(self),).
+    def score_pairs(self, rows: IntArray, documents: Self, places: IntArray) -> DoubleArray:
+        """Chosen pairs, exactly: of self[rows[i]] and documents[places[i]], (len(rows),) float64.
 
-        Depends on the two rows alone (never on blocks, threads or other rows), to within
+        Depends on the two vectors alone (never on blocks, threads or other pairs), to within
         float64 rounding. This is the score that ranks are defined by.
         """
         ...
@@ -95,8 +95,18 @@ class Vectors(Protocol):
         """All pairs as `score_pairs` defines them: float64 (len(self), len(documents))."""
         ...
 
-    def score_error(self, documents: Self) -> float:
-        """How far an entry of `score` may lie from the same pair's `score_pairs`."""
+    def score_error(self, documents: Self) -> DoubleArray:
+        """A bound on how far entries of `score` lie from their pairs' `score_pairs`: (len(self),)."""
+        ...
+
+    @property
+    def norms(self) -> DoubleArray:
+        """Euclidean norms: (len(self),) float64."""
+        ...
+
+    @property
+    def rounding(self) -> float:
+        """How far `score_pairs` of equal pairs may lie apart, in units of both norms."""
         ...
 
 

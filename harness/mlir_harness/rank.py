@@ -10,7 +10,7 @@ scored exactly. Block sizes, shards, threads and BLAS builds therefore cannot ch
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -128,14 +128,19 @@ def rank(
     if query_block is None:
         query_block = max(64, min(_QUERIES_AT_ONCE, -(-total // (2 * workers))))
     targets = Lookup(corpus, [question.targets for question in questions])
-    parts: list[list[_Part]] = []
-    for question in questions:
-        starts = range(0, max(len(question.queries), 1), query_block)
-        blocks = [slice(start, start + query_block) for start in starts]
-        parts.append([_Part(question, rows, targets, corpus, k) for rows in blocks])
-    todo = [part for group in parts for part in group]
     by_row, by_tie = np.argsort(corpus.rows, kind="stable"), np.argsort(corpus.ties)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as executor:
+        begun = [
+            [
+                executor.submit(
+                    _Part, question, slice(first, first + query_block), targets, corpus, k
+                )
+                for first in range(0, max(len(question.queries), 1), query_block)
+            ]
+            for question in questions
+        ]
+        parts = [[future.result() for future in group] for group in begun]
+        todo = [part for group in parts for part in group]
         running: list[Future[None]] = []
         for start, block in corpus.vectors.blocks():  # loads while the last one is counted
             pieces = list(_pieces(corpus, by_row, start, block, document_block))
@@ -144,7 +149,7 @@ def rank(
         _finish(running)
         _finish([executor.submit(part.gather, by_tie) for part in todo])
         crowded = Lookup(corpus, [part.crowded for part in todo])
-        _finish([executor.submit(part.settle, crowded.of) for part in todo])
+        _finish([executor.submit(part.settle, crowded) for part in todo])
     return [_join(group) for group in parts]
 
 
@@ -200,11 +205,11 @@ class Lookup:
 
     def __init__(self, corpus: Corpus, used: Sequence[IntArray]) -> None:
         self._documents = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
-        self._vectors = corpus.take(self._documents)
+        self.vectors = corpus.take(self._documents)
 
-    def of(self, documents: IntArray) -> Vectors:
-        """The vectors of `documents`, which must be among those used."""
-        return self._vectors[np.searchsorted(self._documents, documents)]
+    def rows(self, documents: IntArray) -> IntArray:
+        """Rows of `vectors` of `documents`, which must be among those used."""
+        return np.searchsorted(self._documents, documents)
 
 
 class _Part:
@@ -222,10 +227,11 @@ class _Part:
         self.greater = np.zeros(shape, np.int32, order="F")  # a pool's counts lie together
         self.before = np.zeros(shape, np.int32, order="F")
         self.tied = np.zeros(shape, np.int32, order="F")
-        vectors = targets.of(self.targets)
+        rows_of_targets = targets.rows(self.targets)
         self._owner = np.repeat(np.arange(len(self.queries)), np.diff(indptr))
-        self.exact = self.queries[self._owner].score_pairs(vectors)
-        self.margin = self.queries.rounding * self.queries.norms[self._owner] * vectors.norms
+        self.exact = self.queries.score_pairs(self._owner, targets.vectors, rows_of_targets)
+        lengths = self.queries.norms[self._owner] * targets.vectors.norms[rows_of_targets]
+        self.margin = self.queries.rounding * lengths
         self._layers = list(_layers(self._owner, question.group[entries], question.counted))
         self._listed = question.listed
         self._running = {
@@ -234,7 +240,7 @@ class _Part:
         self._lists: list[List] = []
         self.crowded: IntArray = np.zeros(0, np.int64)  # documents that near ties are between
         self.top: dict[tuple[int, ...], tuple[IntArray, FloatArray]] = {}
-        self._widen(self.queries.score_error(vectors))
+        self._widen(self.queries.score_error(targets.vectors))
 
     def _widen(self, error: DoubleArray) -> None:
         self._error = error
@@ -295,10 +301,10 @@ class _Part:
         if self._lists:
             self.crowded = np.unique(np.concatenate([each.crowded for each in self._lists]))
 
-    def settle(self, vectors: Callable[[IntArray], Vectors]) -> None:
+    def settle(self, crowded: Lookup) -> None:
         """Finish the top lists: near ties in their exact order."""
         for pools, found in zip(self._listed, self._lists, strict=True):
-            self.top[pools] = found.settled(self.queries, vectors)
+            self.top[pools] = found.settled(self.queries, crowded.vectors, crowded.rows)
 
 
 def _layers(

@@ -66,7 +66,7 @@ def _top(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str, Any
     languages = numbering.language_of(documents)
     columns["language"] = _coded(languages, list(numbering.languages))
     used, codes = np.unique(documents, return_inverse=True)
-    names = [numbering.name(number).partition(":")[2] for number in used.tolist()]
+    names = [name.partition(":")[2] for name in numbering.names(used)]
     columns["document"] = _coded(codes, names)
     parts = [each.best.scores[mask] for each, mask in zip(scores, held, strict=True)]
     columns["score"] = pa.array(np.concatenate(parts) if parts else np.zeros(0, np.float32))

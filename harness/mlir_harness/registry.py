@@ -5,19 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
-from mlir_harness.text import did_you_mean, plain
+from mlir_harness.text import described, did_you_mean, plain
 
 _OWN = "mlir-harness"
 _ALIAS = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
@@ -64,11 +63,13 @@ class Choice:
         label: what tables show and results are filed under.
         plugin: the plugin it names.
         rest: what follows "scheme:" or "name:", "" for nothing.
+        wanted: asked for by name; not so what `all` brought in.
     """
 
     label: str
     plugin: Plugin
     rest: str = ""
+    wanted: bool = True
 
 
 @cache
@@ -80,16 +81,34 @@ def plugins(kind: Kind) -> tuple[Plugin, ...]:
         if name.strip()
     }
     found: dict[tuple[str, str, str], Plugin] = {}
-    for group, scheme in ((kind.group, False), (kind.schemes, True)):
-        for point in importlib.metadata.entry_points(group=group):
-            distribution = point.dist.name if point.dist else ""
-            version = point.dist.version if point.dist else ""
-            third_party = distribution != _OWN
-            if point.name in disabled or (third_party and "third-party" in disabled):
-                continue
-            plugin = Plugin(kind, point.name, point.value, distribution, version, scheme)
-            found.setdefault((point.name, distribution, point.value), plugin)
+    for point, distribution, version in _entry_points(kind.group, kind.schemes):
+        third_party = distribution != _OWN
+        names = {point.name, f"{distribution}/{point.name}"}
+        if names & disabled or (third_party and "third-party" in disabled):
+            continue
+        scheme = point.group == kind.schemes
+        plugin = Plugin(kind, point.name, point.value, distribution, version, scheme)
+        found.setdefault((point.name, distribution, point.value), plugin)
     return tuple(sorted(found.values(), key=lambda p: (p.scheme, p.name, p.distribution)))
+
+
+def _entry_points(*groups: str) -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
+    """Entry points with name and version of their distribution; broken metadata is passed over.
+
+    Of two copies of a distribution the one that Python would import counts.
+    """
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        try:
+            points = [point for point in distribution.entry_points if point.group in groups]
+            if not points:
+                continue
+            name, version = str(distribution.name or ""), str(distribution.version or "")
+        except Exception:  # noqa: S112  somebody else's package is broken
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield from ((point, name, version) for point in points)
 
 
 def everything(kind: Kind) -> list[Choice]:
@@ -102,6 +121,7 @@ def everything(kind: Kind) -> list[Choice]:
             if names.count(plugin.name) == 1
             else f"{plugin.distribution}/{plugin.name}",
             plugin,
+            wanted=False,
         )
         for plugin in ordinary
     ]
@@ -120,8 +140,11 @@ def resolve(kind: Kind, spec: str) -> Choice:
     """
     alias = _ALIAS.fullmatch(spec)
     if alias:
-        chosen = resolve(kind, alias[2])
-        return Choice(alias[1], chosen.plugin, chosen.rest)
+        return replace(_resolve(kind, alias[2]), label=alias[1])
+    return _resolve(kind, spec)
+
+
+def _resolve(kind: Kind, spec: str) -> Choice:
     head, colon, rest = spec.partition(":")
     if colon and head == "py":
         return Choice(spec, _module_plugin(kind, rest))
@@ -151,7 +174,7 @@ def _only(found: list[Plugin], name: str, kind: Kind) -> Plugin:
     if len(found) > 1:
         choices = ", ".join(f"{plugin.distribution}/{plugin.name}" for plugin in found)
         raise UsageError(
-            f"{len(found)} distributions offer a {kind.value} called {plain(name)}",
+            f"two or more distributions offer the {kind.value} {plain(name)}",
             f"Write one of: {choices}.",
         )
     return found[0]
@@ -164,6 +187,9 @@ def _module_plugin(kind: Kind, value: str) -> Plugin:
             f"py:{plain(value)} does not name a module and an attribute",
             "Write py:package.module:attribute.",
         )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` would find it
     return Plugin(kind, f"py:{value}", value, "", "")
 
 
@@ -182,7 +208,8 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
     """
     plugin = choice.plugin
     factory = _load(plugin)
-    known = _parameters(factory)
+    signature = _signature(factory)
+    known = signature.parameters if signature else {}
     arguments = {name: value for name, value in offered.items() if name in known} | dict(options)
     positional = []
     if plugin.scheme:
@@ -190,37 +217,38 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
     elif choice.rest:
         arguments["variant"] = choice.rest
     try:
-        made = factory(*positional, **arguments)
-    except HarnessError:
-        raise
+        if signature:
+            signature.bind(*positional, **arguments)
     except TypeError as error:
-        if arguments and "argument" in str(error):
-            raise UsageError(
-                f"{plugin.kind.value} {plain(choice.label)} does not take these options: {error}",
-                "See its documentation for the options it knows.",
-            ) from error
-        raise _broken(plugin, error) from error
-    except Exception as error:
-        raise _broken(plugin, error) from error
-    return made
-
-
-def _parameters(factory: Callable[..., Any]) -> frozenset[str]:
+        raise UsageError(
+            f"{plugin.kind.value} {plain(choice.label)} cannot be made with these options: "
+            f"{plain(str(error))}",
+            f"Its options: {', '.join(sorted(map(plain, known))) or 'none'}.",
+        ) from error
     try:
-        return frozenset(inspect.signature(factory).parameters)
+        return factory(*positional, **arguments)
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also sys.exit, which ends the plugin, not the run
+        raise _broken(plugin, error) from error
+
+
+def _signature(factory: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(factory)
     except (TypeError, ValueError):
-        return frozenset()
+        return None  # some built-in callables do not tell
 
 
 def _load(plugin: Plugin) -> Callable[..., Any]:
     module, _, attribute = plugin.value.partition(":")
-    if plugin.name.startswith("py:") and "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` would find it
     try:
         loaded: Any = importlib.import_module(module.strip())
         for part in attribute.split("[")[0].strip().split("."):
             loaded = getattr(loaded, part)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _broken(plugin, error) from error
     if not callable(loaded):
         raise Unavailable(
@@ -231,43 +259,15 @@ def _load(plugin: Plugin) -> Callable[..., Any]:
     return loaded  # type: ignore[no-any-return]
 
 
-def _broken(plugin: Plugin, error: Exception) -> Unavailable:
-    source = f"{plugin.distribution} {plugin.version}".strip() or plugin.value
-    return Unavailable(
-        f"{plugin.kind.value} {plain(plugin.name)} ({plain(source)}) cannot be loaded: "
-        f"{type(error).__name__}: {plain(str(error))}",
-        f"Mend or uninstall {plain(source)}, or switch it off with "
-        f"MLIR_HARNESS_DISABLE_PLUGINS={plain(plugin.name)}.",
+def _broken(plugin: Plugin, error: BaseException) -> Unavailable:
+    source = plain(f"{plugin.distribution} {plugin.version}".strip() or plugin.value)
+    hint = (
+        f"Mend or uninstall {source}, or switch it off with "
+        f"MLIR_HARNESS_DISABLE_PLUGINS={plain(plugin.name)}."
+        if plugin.distribution
+        else f"Mend {source}; modules are looked for in this folder and on PYTHONPATH."
     )
-
-
-def revision(plugin: Plugin) -> str:
-    """Version of a plugin that states no revision; edited code gives another one."""
-    stated = f"{plugin.distribution} {plugin.version}".strip()
-    if plugin.distribution and not _editable(plugin.distribution):
-        return stated
-    return f"{stated} source {_source_hash(plugin)}".strip()
-
-
-def _editable(distribution: str) -> bool:
-    try:
-        text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return bool(text and json.loads(text).get("dir_info", {}).get("editable"))
-
-
-def _source_hash(plugin: Plugin) -> str:
-    import xxhash
-
-    module = sys.modules.get(plugin.value.partition(":")[0])
-    file = getattr(module, "__file__", None)
-    if not file:
-        return "unknown"
-    folder = Path(file).parent
-    sources = sorted(folder.rglob("*.py")) if Path(file).name == "__init__.py" else [Path(file)]
-    state = xxhash.xxh3_128()
-    for source in sources:
-        state.update(source.name.encode())
-        state.update(source.read_bytes())
-    return state.hexdigest()
+    return Unavailable(
+        f"{plugin.kind.value} {plain(plugin.name)} ({source}) cannot be loaded: {described(error)}",
+        hint,
+    )

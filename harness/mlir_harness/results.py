@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ class CellResult:
         split: which part of the task's data.
         status: "ok", "error" or "unavailable".
         sample: scores are of bundled sample data.
-        reason, hint: why there are no scores, and what to do.
+        reason, hint: why there are no scores, and what to do; where there are, why they could
+            not be stored.
         fingerprints: data, protocol, encoder; empty where unknown.
         summary: kind of setting -> measure -> mean over its settings.
         settings: every setting.
@@ -94,13 +95,16 @@ class Store:
     def home(self, task: str, encoder: str) -> Path:
         return self.root / slug(task) / slug(encoder)
 
-    def lock(self, task: str, encoder: str) -> AbstractContextManager[None]:
-        """Held while a cell is computed, so that two runs do not compute it twice."""
-        path = self.home(task, encoder) / ".lock"
-        with files.writing("results", path, _HINT):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        return files.locked(path)
+    def lock(
+        self, task: str, encoder: str, busy: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Held while a cell is computed and written, so that two runs do not do it twice.
+
+        Args:
+            task, encoder: the cell.
+            busy: called once if another run holds it, before waiting.
+        """
+        return files.locked("results", self.home(task, encoder) / ".lock", _HINT, busy)
 
     def find(
         self, task: str, encoder: str, fingerprints: Mapping[str, str], depth: int
@@ -110,27 +114,32 @@ class Store:
         Raises:
             StoreError: the newest result is of a schema this version does not know.
         """
-        for manifest in self._manifests(task, encoder):
-            if (
-                manifest["status"] == "ok"
-                and manifest["fingerprints"] == dict(fingerprints)
-                and manifest["details"]["scoring"]["depth"] >= depth
-            ):
-                cell = _cell(manifest, Path(manifest["folder"]))
-                if cell is not None:
-                    return replace(cell, encoder=encoder, stored=True)
+        for path in self._manifests(task, encoder):
+            manifest = read_manifest(path)
+            if manifest is None or manifest.get("status") != "ok":
+                continue
+            try:
+                if (
+                    manifest["fingerprints"] == dict(fingerprints)
+                    and manifest["details"]["scoring"]["depth"] >= depth
+                ):
+                    return replace(_cell(manifest, path.parent), encoder=encoder, stored=True)
+            except Exception:  # noqa: S112  somebody edited it, or deleted half of it
+                continue
         return None
 
-    def _manifests(self, task: str, encoder: str) -> Iterator[dict[str, Any]]:
-        home = self.home(task, encoder)
-        found = sorted(home.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime, reverse=True)
-        for path in found:
-            manifest = read_manifest(path)
-            if manifest is not None:
-                yield manifest | {"folder": str(path.parent)}
+    def _manifests(self, task: str, encoder: str) -> list[Path]:
+        """Newest first; another process may delete one meanwhile."""
+        dated = []
+        for path in self.home(task, encoder).glob("*/manifest.json"):
+            with suppress(OSError):
+                dated.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(dated, reverse=True)]
 
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
+
+        The caller holds the cell's lock.
 
         Raises:
             StoreError: disk full, folder read-only, ...
@@ -211,20 +220,20 @@ def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
         pq.write_table(pa.table(dict(table)), folder / f"{name}.parquet", compression="zstd")
 
 
-def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult | None:
-    """The cell that a manifest and its settings file describe; None if the file is damaged."""
-    import pyarrow as pa
+def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+    """The cell that a manifest and its settings file describe."""
     import pyarrow.parquet as pq
 
-    try:
-        rows: Sequence[dict[str, Any]] = pq.read_table(folder / "settings.parquet").to_pylist()
-        for name in ("queries", "top"):
-            pq.read_metadata(folder / f"{name}.parquet")
-    except (OSError, pa.ArrowException):
-        return None
-    known = set(CellResult.__dataclass_fields__) - {"folder", "stored", "settings"}
+    rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
+    for name in ("queries", "top"):
+        pq.read_metadata(folder / f"{name}.parquet")
+    known = set(CellResult.__dataclass_fields__) - {"folder", "stored", "settings", "summary"}
     return CellResult(
         **{key: value for key, value in manifest.items() if key in known},
+        summary={
+            kind: {name: math.nan if value is None else value for name, value in means.items()}
+            for kind, means in manifest["summary"].items()
+        },
         settings=tuple(map(_setting, rows)),
         folder=folder,
     )

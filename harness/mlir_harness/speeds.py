@@ -25,7 +25,7 @@ def remember(cache: Path, encoder: str, characters: int, seconds: float) -> None
     if seconds <= 0 or characters < 1:
         return
     try:
-        with files.locked(cache / f"{_SPEEDS}.lock"):
+        with files.locked("speeds", cache / f"{_SPEEDS}.lock", ""):
             held = known(cache) | {encoder: characters / seconds}
             files.replace_file(cache / _SPEEDS, json.dumps(held).encode())
     except (OSError, StoreError):

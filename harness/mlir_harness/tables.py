@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -85,12 +87,10 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
     return Group(*parts[:-1])
 
 
-def _summary(cells: Sequence[CellResult], title: str) -> Table:
+def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
     sample = " · SAMPLE DATA, not comparable with published figures" if cells[0].sample else ""
-    table = _table(title + sample, "encoder")
     chosen = columns(cells)
-    for column in chosen:
-        table.add_column(Text(column.heading), justify="right", no_wrap=True)
+    table = _table("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = [
@@ -98,19 +98,25 @@ def _summary(cells: Sequence[CellResult], title: str) -> Table:
             for column, mark in zip(chosen, marks, strict=True)
         ]
         table.add_row(Text(plain(cell.encoder)), *values)
-    return table
+    return Group(Text(title + sample, style="bold"), table)
 
 
 _STYLES = {1: "bold", 2: "underline"}
 
 
-def _table(title: str, first: str) -> Table:
-    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="")
-    table.add_column(Text(first), no_wrap=False, overflow="fold")
+def _table(first: str, headings: Sequence[str]) -> Table:
+    """Names on the left, which are folded where room is short, and numbers, which never are."""
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
+    )
+    table.add_column(Text(first), vertical="bottom", overflow="fold", min_width=8)
+    for heading in headings:
+        width = max(5, *map(len, heading.split("\n")))
+        table.add_column(Text(heading), justify="right", vertical="bottom", min_width=width)
     return table
 
 
-def _notes(cells: Sequence[CellResult]) -> list[Text]:
+def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
     """What a reader must know to read the numbers."""
     cell = cells[0]
     counts = {kind: [s for s in cell.settings if s.kind == kind] for kind in _SHORT}
@@ -139,9 +145,10 @@ def _notes(cells: Sequence[CellResult]) -> list[Text]:
         if truncated:
             total = each.details["texts"]["unique"]
             lines.append(f"{plain(each.encoder)}: {truncated:,} of {total:,} texts were truncated.")
-        if each.stored:
-            lines.append(f"{plain(each.encoder)}: from {each.folder}")
-    return [Text(f"  {plain(line, 400)}", style="dim") for line in lines]
+    stored = [plain(each.encoder) for each in cells if each.stored]
+    if stored:
+        lines.append(f"From stored results: {', '.join(stored)}")
+    return [Padding(Text(plain(line, 400), style="dim"), (0, 0, 0, 2)) for line in lines]
 
 
 def _relevant(settings: Sequence[SettingRow]) -> int:
@@ -151,65 +158,98 @@ def _relevant(settings: Sequence[SettingRow]) -> int:
     return round(1 / min(known)) if known else 0
 
 
+_Shown = tuple[str, Callable[[Sequence[SettingRow]], str]]  # heading, and what stands below it
+
+
 def details(cells: Sequence[CellResult]) -> RenderableType:
-    """Per task and encoder, a table with a row per query language."""
+    """Per task and encoder, tables with a row per query language: pairs, measures, bias."""
     parts: list[RenderableType] = []
     for cell in cells:
-        if cell.status == "ok":
-            parts += [_languages(cell), Text()]
+        if cell.status != "ok":
+            continue
+        name = f"{plain(cell.task)} · {plain(cell.split)} · {plain(cell.encoder)}"
+        for title, shown, mean in (
+            (f"{cell.main_measure} by language of the documents", _pairs(cell), False),
+            ("by kind of setting", _measures(cell), True),
+            ("language bias in the multilingual settings", _bias(cell), True),
+        ):
+            if shown:
+                heading = Text.assemble((name, "bold"), f" · {title}")
+                parts += [heading, _by_language(cell, shown, mean=mean), Text()]
     return Group(*parts[:-1])
 
 
-def _languages(cell: CellResult) -> Table:
-    table = _table(f"{plain(cell.task)} · {plain(cell.encoder)} · by query language", "queries")
-    rows: list[tuple[str, Callable[[list[SettingRow]], str]]] = []
-    measures = list(dict.fromkeys(str(name) for name in cell.details.get("measures", ())))
-    for kind, short in _SHORT.items():
-        if any(setting.kind == kind for setting in cell.settings):
-            rows += [(f"{short} {name}", _mean(kind, name, ".3f")) for name in measures[:3]]
-    if any("rank_distance" in setting.measures for setting in cell.settings):
-        rows += [
-            ("rank distance", _mean("multilingual", "rank_distance", ",.0f")),
-            ("median", _mean("multilingual", "rank_distance_median", ",.0f")),
-            ("own language first", _mean("multilingual", "language_preference", ".3f")),
-            ("by chance", _mean("multilingual", "language_preference_chance", ".3f")),
-        ]
-        if any(setting.measures.get("PEER@20_informative") for setting in cell.settings):
-            rows.append(("PEER@20", _mean("multilingual", "PEER@20", ".3f")))
-    for heading, _ in rows:
-        table.add_column(Text(heading), justify="right")
+def _pairs(cell: CellResult) -> list[_Shown]:
+    """The main measure against the documents of each language, and of all."""
+    alone = [s.document_languages[0] for s in cell.settings if len(s.document_languages) == 1]
+    shown: list[_Shown] = [
+        (language, _mean(_against(language), cell.main_measure))
+        for language in dict.fromkeys(alone)
+    ]
+    if any(setting.kind == "multilingual" for setting in cell.settings):
+        shown.append(("all", _mean(_of("multilingual"), cell.main_measure)))
+    return shown if len(shown) > 1 else []
+
+
+def _measures(cell: CellResult) -> list[_Shown]:
+    names = [str(name) for name in cell.details.get("measures", ())][:3]
+    kinds = [kind for kind in _SHORT if any(s.kind == kind for s in cell.settings)]
+    return [(f"{_SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
+
+
+def _bias(cell: CellResult) -> list[_Shown]:
+    chosen = _of("multilingual")
+    if not any("rank_distance" in setting.measures for setting in cell.settings):
+        return []
+    shown = [
+        ("rank\ndistance", _mean(chosen, "rank_distance", ",.0f")),
+        ("its\nmedian", _mean(chosen, "rank_distance_median", ",.0f")),
+        ("share\nof pool", _mean(chosen, "rank_distance_share")),
+        ("own language\nfirst", _mean(chosen, "language_preference")),
+        ("by\nchance", _mean(chosen, "language_preference_chance")),
+    ]
+    if any(setting.measures.get("PEER@20_informative") for setting in cell.settings):
+        shown.append(("\nPEER@20", _mean(chosen, "PEER@20")))
+    return shown
+
+
+def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Table:
+    table = _table("queries", [heading for heading, _ in shown])
     languages = list(dict.fromkeys(setting.query_language for setting in cell.settings))
     for language in languages:
         members = [s for s in cell.settings if s.query_language == language]
-        table.add_row(Text(plain(language)), *(Text(show(members)) for _, show in rows))
-    if len(languages) > 1:
+        table.add_row(Text(plain(language)), *(Text(show(members)) for _, show in shown))
+    if mean and len(languages) > 1:
         table.add_section()
-        table.add_row(Text("mean"), *(Text(show(list(cell.settings))) for _, show in rows))
+        table.add_row(Text("mean"), *(Text(show(cell.settings)) for _, show in shown))
     return table
 
 
-def _mean(kind: str, measure: str, form: str) -> Callable[[list[SettingRow]], str]:
-    def show(settings: list[SettingRow]) -> str:
-        held = [s.measures.get(measure, math.nan) for s in settings if s.kind == kind]
+def _against(language: str) -> Callable[[SettingRow], bool]:
+    return lambda setting: tuple(setting.document_languages) == (language,)
+
+
+def _of(kind: str) -> Callable[[SettingRow], bool]:
+    return lambda setting: setting.kind == kind
+
+
+def _mean(
+    chosen: Callable[[SettingRow], bool], measure: str, form: str = ".3f"
+) -> Callable[[Sequence[SettingRow]], str]:
+    def show(settings: Sequence[SettingRow]) -> str:
+        held = [s.measures.get(measure, math.nan) for s in settings if chosen(s)]
         values = [value for value in held if not math.isnan(value)]
         return format(sum(values) / len(values), form) if values else "–"
 
     return show
 
 
-def planned(cells: Sequence[PlannedCell]) -> Table:
+def planned(cells: Sequence[PlannedCell]) -> RenderableType:
     """The plan of `--dry-run`."""
-    table = _table("What this run would do", "encoder")
-    for heading in ("task", "settings", "texts", "cached", "tokens", "vectors", "time"):
-        table.add_column(Text(heading), justify="left" if heading == "task" else "right")
+    table = _table("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
     for cell in cells:
-        if cell.reason:
-            note = Text(f"cannot run: {plain(cell.reason)}", style="dim")
-            table.add_row(Text(plain(cell.encoder)), Text(plain(cell.task)), note)
-            continue
         table.add_row(
-            Text(plain(cell.encoder)),
-            Text(plain(cell.task)),
+            Text(plain(f"{cell.encoder} × {cell.task}")),
             f"{cell.settings:,}",
             f"{cell.texts:,}",
             f"{cell.cached:,}",
@@ -217,7 +257,7 @@ def planned(cells: Sequence[PlannedCell]) -> Table:
             "–" if cell.bytes is None else f"{cell.bytes / 1e6:,.1f} MB",
             "unknown" if cell.seconds is None else _time(cell.seconds),
         )
-    return table
+    return Group(Text("What this run would do", style="bold"), table)
 
 
 def _time(seconds: float) -> str:
@@ -227,15 +267,16 @@ def _time(seconds: float) -> str:
 
 
 def failures(cells: Sequence[CellResult]) -> RenderableType:
-    """Cells without scores: what happened and what to do, each message once."""
+    """What went wrong with cells and what to do, each message once."""
     seen: dict[tuple[str, str | None, str | None], list[CellResult]] = {}
     for cell in cells:
-        if cell.status != "ok":
+        if cell.reason:
             seen.setdefault((cell.status, cell.reason, cell.hint), []).append(cell)
     lines: list[Text] = []
     for (status, reason, hint), members in seen.items():
         names = ", ".join(dict.fromkeys(plain(f"{m.encoder} × {m.task}") for m in members))
-        lines.append(Text.assemble((f"{status}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
+        what = "not stored" if status == "ok" else status
+        lines.append(Text.assemble((f"{what}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
         if hint:
             lines.append(Text(f"  {plain(hint, 600)}"))
     return Group(*lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from difflib import get_close_matches
 from hashlib import sha256
 
@@ -17,8 +18,7 @@ def plain(text: str, limit: int = 200) -> str:
     Right-to-left overrides and escape sequences come in as such characters; joiners, which
     several scripts need, stay.
     """
-    shown = "".join(_shown(character) for character in text[: 4 * limit])
-    shown = " ".join(shown.split(" "))
+    shown = "".join(_shown(character) for character in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
@@ -30,6 +30,23 @@ def _shown(character: str) -> str:
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
         return "�"
     return character
+
+
+def described(error: BaseException) -> str:
+    """Type and message of a foreign exception, safe to show."""
+    try:
+        message = str(error)
+    except Exception:
+        message = ""  # an exception class of a plugin may fail at this too
+    return plain(f"{type(error).__name__}: {message}" if message else type(error).__name__)
+
+
+def names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One or more names: a list, or a string with commas between them (\\, for a comma)."""
+    if not isinstance(given, str):
+        return tuple(given)
+    parts = (part.replace("\0", ",").strip() for part in given.replace("\\,", "\0").split(","))
+    return tuple(part for part in parts if part)
 
 
 def cell(text: str) -> str:

@@ -56,16 +56,14 @@ class Dense:
         )
         return exact.T
 
-    def score_pairs(self, documents: Self) -> DoubleArray:
-        if len(self) != len(documents):
-            raise ValueError(f"{len(self)} queries paired with {len(documents)} documents")
-        scores = np.empty(len(self), np.float64)
-        for start in range(0, len(self), _PAIRS_AT_ONCE):
-            rows = slice(start, start + _PAIRS_AT_ONCE)
+    def score_pairs(self, rows: IntArray, documents: Self, places: IntArray) -> DoubleArray:
+        scores = np.empty(len(rows), np.float64)
+        for start in range(0, len(rows), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
             # Products of two float32 are exact in float64; only the sum rounds.
-            products = self.matrix[rows].astype(np.float64)
-            products *= documents.matrix[rows]
-            products.sum(axis=1, out=scores[rows])
+            products = self.matrix[rows[part]].astype(np.float64)
+            products *= documents.matrix[places[part]]
+            products.sum(axis=1, out=scores[part])
         return scores
 
     def score_error(self, documents: Self) -> DoubleArray:

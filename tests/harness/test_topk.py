@@ -91,7 +91,7 @@ def settled(
     top = Top(len(asked), k)
     top.grain = np.maximum(2 * asked.score_error(documents).astype(np.float32), top.grain)
     top.update(np.ascontiguousarray(asked.score(documents).T[by_tie]), np.arange(len(by_tie)))
-    return List.of(top, by_tie).settled(asked, lambda numbers: documents[numbers])
+    return List.of(top, by_tie).settled(asked, documents, lambda numbers: numbers)
 
 
 def test_equal_scores_are_put_in_the_tie_order() -> None:

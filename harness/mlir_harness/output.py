@@ -1,0 +1,123 @@
+"""What a run prints: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mlir_harness import formats, tables
+from mlir_harness.errors import Exit, StoreError
+from mlir_harness.text import plain
+
+if TYPE_CHECKING:
+    from mlir_harness.plan import PlannedCell
+    from mlir_harness.results import CellResult
+
+_WIDTH = 160  # of tables that go to a file or a pipe
+
+
+def take_stdout() -> IO[str]:
+    """Standard output for results alone.
+
+    From now on whatever plugins, libraries and their child processes print to file descriptor
+    1 goes to standard error.
+    """
+    try:
+        sys.stdout.flush()
+        kept = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return sys.stdout  # replaced by something that is no file
+    return open(kept, "w", encoding=sys.stdout.encoding, errors="backslashreplace")  # noqa: PTH123
+
+
+def console(stream: IO[str]) -> Console:
+    """A console that takes nothing for markup; wide unless it is a terminal."""
+    width = None if "COLUMNS" in os.environ else _WIDTH
+    if width and stream.isatty():
+        try:
+            width = os.get_terminal_size(stream.fileno()).columns or None
+        except OSError:
+            width = None
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+
+
+class Output:
+    """Standard output in one of the formats; a reader that went away is no error."""
+
+    def __init__(self, stream: IO[str], form: str, *, details: bool = False) -> None:
+        self._stream = stream
+        self._form = form
+        self._details = details
+
+    def cells(self, cells: Sequence[CellResult]) -> None:
+        if self._form == "json":
+            self._write(f"{formats.as_json(cells)}\n")
+        elif self._form == "csv":
+            self._write(formats.as_csv(cells))
+        elif self._form == "markdown":
+            self._write(formats.as_markdown(cells))
+        elif any(cell.status == "ok" for cell in cells):
+            self._print(tables.summary(cells))
+            if self._details:
+                self._print("", tables.details(cells))
+
+    def plan(self, planned: Sequence[PlannedCell], failed: Sequence[CellResult]) -> None:
+        if self._form == "json":
+            self._write(f"{formats.plan_as_json(planned, failed)}\n")
+        elif planned:
+            self._print(tables.planned(planned))
+
+    def _print(self, *parts: Any) -> None:
+        drawn = console(self._stream)
+        with drawn.capture() as captured:
+            for part in parts:
+                drawn.print(part)
+        text = captured.get()
+        if not drawn.is_terminal:
+            text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as error:
+            # What is left in the buffer goes nowhere, or closing would raise once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                raise StoreError(
+                    f"cannot write to standard output: {error.strerror}",
+                    "The results are stored; the same command prints them again.",
+                ) from error
+
+
+def report(cells: Iterable[CellResult], errors: Console, *, debug: bool) -> None:
+    """What did not work, why, and what to do."""
+    troubled = [cell for cell in cells if cell.reason]
+    if troubled:
+        errors.print(tables.failures(troubled))
+    if debug:
+        for cell in troubled:
+            for line in str(cell.details.get("traceback", "")).splitlines():
+                errors.print(plain(line, 1000), soft_wrap=True)
+
+
+def exit_code(done: int, cells: Iterable[CellResult]) -> Exit:
+    """Of a run that was neither interrupted nor called in a wrong way.
+
+    Args:
+        done: cells that did, or could, what was asked.
+        cells: those that did not among them.
+    """
+    if not done:
+        return Exit.NOTHING_RAN
+    failed = any(
+        cell.reason and (cell.status != "unavailable" or cell.details.get("wanted", True))
+        for cell in cells
+    )
+    return Exit.SOME_FAILED if failed else Exit.OK

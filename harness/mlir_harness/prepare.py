@@ -1,0 +1,272 @@
+"""Names become encoders and loaded tasks; what cannot be used here is kept with its reason."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlir_harness import fingerprint, measures, registry, scoring, shelf, sources
+from mlir_harness.cache import Cache
+from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
+from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
+from mlir_harness.registry import Choice, Kind
+from mlir_harness.request import KINDS, Request, Watcher
+from mlir_harness.scoring import Scoring
+from mlir_harness.shelf import Shelf
+from mlir_harness.text import described, did_you_mean, plain
+from mlir_harness.types import Collection, Retrieval, Role
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task whose data is at hand."""
+
+    choice: Choice
+    info: TaskInfo
+    split: str
+    retrieval: Retrieval
+    scoring: Scoring
+    data: str  # fingerprint
+    protocol: str  # fingerprint
+
+
+@dataclass(frozen=True)
+class ReadyEncoder:
+    """An encoder that was made; its weights may not be loaded yet."""
+
+    choice: Choice
+    encoder: Encoder
+    info: EncoderInfo
+    fingerprint: str
+
+    def close(self) -> None:
+        if isinstance(self.encoder, Closes):
+            self.encoder.close()
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A name that cannot be used here, and why."""
+
+    choice: Choice
+    error: HarnessError
+
+    @property
+    def traceback(self) -> str:
+        return "".join(traceback.format_exception(self.error))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything named, made and loaded; nothing encoded."""
+
+    request: Request
+    encoders: tuple[ReadyEncoder | Failed, ...]
+    tasks: tuple[LoadedTask | Failed, ...]
+    cache: Path
+
+    def shelves(self, encoder: ReadyEncoder, task: LoadedTask) -> dict[Role, Shelf]:
+        """Where the vectors of a cell are or will be, by role."""
+        cache = Cache(self.cache, encoder.fingerprint)
+        held: dict[Role, list[Collection]] = {role: [] for role in Role}
+        for role, collection in task.retrieval.collections():
+            held[role].append(collection)
+        return {
+            role: shelf.shelve(held[role], role, task.info.instruction, encoder.info, cache)
+            for role in Role
+        }
+
+
+def prepare(request: Request, watcher: Watcher) -> Prepared:
+    """Resolve names, make encoders, load tasks.
+
+    Raises:
+        UsageError: a name, language or option is unknown.
+    """
+    request = request.checked()
+    encoders = _choices(Kind.ENCODER, request.encoders)
+    tasks = _choices(Kind.TASK, request.tasks)
+    _check_options(request, [*encoders, *tasks])
+    ready = [_attempt(choice, partial(_make_encoder, choice, request)) for choice in encoders]
+    made = [_attempt(choice, partial(_make_task, choice)) for choice in tasks]
+    _check_languages(request, [each for each in made if not isinstance(each, Failed)])
+    loaded = [
+        each
+        if isinstance(each, Failed)
+        else _attempt(choice, partial(_load, choice, each, request, watcher))
+        for choice, each in zip(tasks, made, strict=True)
+    ]
+    assert request.cache_dir is not None  # noqa: S101  checked() fills it in
+    return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir)
+
+
+def _choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
+    found: dict[str, Choice] = {}
+    for name in names:
+        for choice in (
+            registry.everything(kind) if name == "all" else [registry.resolve(kind, name)]
+        ):
+            other = found.setdefault(choice.label, choice)
+            if (other.plugin, other.rest) != (choice.plugin, choice.rest):
+                raise UsageError(
+                    f"two {kind.value}s are called {plain(choice.label)}",
+                    "Give each a label of its own: LABEL=NAME.",
+                )
+            if choice.wanted:
+                found[choice.label] = choice
+    if not found:
+        missing = "is installed" if "all" in names else "was named"
+        raise UsageError(f"no {kind.value} {missing}", f"See mlir-harness list {kind.value}s.")
+    return list(found.values())
+
+
+def _attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
+    """What `make` gives, or why not; whatever a plugin does, the others go on."""
+    try:
+        return make()
+    except KeyboardInterrupt:
+        raise
+    except HarnessError as error:
+        if isinstance(error, UsageError) and choice.wanted:
+            raise
+        return Failed(choice, error)
+    except BaseException as error:
+        failure = HarnessError(
+            f"{choice.plugin.kind.value} {plain(choice.label)} failed: {described(error)}",
+            "Run again with --debug for the traceback.",
+        )
+        failure.__cause__ = error
+        return Failed(choice, failure)
+
+
+def _check_options(request: Request, chosen: Sequence[Choice]) -> None:
+    known = sorted(set().union(*map(_names, chosen)))
+    for name in request.options:
+        if name not in known:
+            raise UsageError(
+                f"--option is given for {plain(name)!r}, which is not part of this run",
+                did_you_mean(name, known),
+            )
+
+
+def _names(choice: Choice) -> set[str]:
+    spec = f"{choice.plugin.name}:{choice.rest}" if choice.rest else choice.plugin.name
+    return {choice.label, choice.plugin.name, spec}
+
+
+def _options(choice: Choice, request: Request) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for name in (choice.plugin.name, choice.label):  # the more special name wins
+        merged |= request.options.get(name, {})
+    return merged
+
+
+def _make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
+    encoder = registry.create(choice, _options(choice, request), request.offered)
+    if not isinstance(encoder, Encoder):
+        raise _wrong(choice, encoder, "an encoder (with `info` and `encode`)")
+    info = encoder.info
+    if not isinstance(info, EncoderInfo):
+        raise _wrong(choice, info, "an EncoderInfo as its `info`")
+    if info.similarity not in ("cosine", "dot"):
+        raise Unavailable(
+            f"encoder {plain(choice.label)} compares by {plain(str(info.similarity))!r}",
+            "Its similarity must be 'cosine' or 'dot'.",
+        )
+    info = replace(
+        info,
+        revision=sources.revision(choice.plugin, str(info.revision or "")),
+        options={str(name): str(value) for name, value in info.options.items()},
+    )
+    return ReadyEncoder(choice, encoder, info, fingerprint.of_encoder(choice.plugin.origin, info))
+
+
+def _make_task(choice: Choice) -> Task:
+    task = registry.create(choice, {}, {})
+    if not isinstance(task, Task):
+        raise _wrong(choice, task, "a task (with `info` and `load`)")
+    if not isinstance(task.info, TaskInfo):
+        raise _wrong(choice, task.info, "a TaskInfo as its `info`")
+    return task
+
+
+def _wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
+    return Unavailable(
+        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
+        f"not {expected}",
+        f"Mend {plain(choice.plugin.value)}.",
+    )
+
+
+def _check_languages(request: Request, tasks: Sequence[Task]) -> None:
+    """Each language asked for is one of some task; what one task lacks another may have."""
+    known = list(dict.fromkeys(language for task in tasks for language in task.info.languages))
+    if tasks and all(task.info.languages for task in tasks):
+        for language in request.languages:
+            if language not in known:
+                raise UsageError(
+                    f"no task of this run has the language {plain(language)!r}",
+                    did_you_mean(language, known),
+                )
+
+
+def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> LoadedTask:
+    info = task.info
+    split = request.split or info.splits[0]
+    if split not in info.splits:
+        raise UsageError(
+            f"task {plain(choice.label)} has no split {plain(split)!r}",
+            did_you_mean(split, list(info.splits)),
+        )
+    known = [each for each in request.languages if each in info.languages or not info.languages]
+    if request.languages and not known:
+        raise Unavailable(
+            f"task {plain(choice.label)} has none of the languages asked for",
+            f"It has {', '.join(map(plain, info.languages))}.",
+        )
+    options = TaskOptions(split, tuple(known), request.data_dir, _options(choice, request))
+    watcher.start(f"loading {choice.label}", 0)
+    try:
+        retrieval = task.load(options)
+    finally:
+        watcher.stop()
+    if not isinstance(retrieval, Retrieval):
+        raise _wrong(choice, retrieval, "a Retrieval when it was loaded")
+    retrieval = _keep(retrieval, request, choice)
+    chosen = Scoring(
+        tuple(measures.parse(name) for name in info.measures),
+        request.ties,
+        request.gain,
+        max(request.depth or info.depth, scoring.LANGUAGES_CUTOFF),
+    )
+    protocol = fingerprint.of_protocol(
+        choice.plugin.name,
+        info.version,
+        split,
+        retrieval.settings,
+        chosen.versions(),
+        ties=chosen.ties,
+        gain=chosen.gain,
+        instruction=info.instruction,
+    )
+    data = fingerprint.of_data(retrieval)
+    return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
+
+
+def _keep(retrieval: Retrieval, request: Request, choice: Choice) -> Retrieval:
+    if not retrieval.settings:
+        raise DataError(f"task {plain(choice.label)} has no settings", "Name more languages.")
+    kinds = {KINDS[name] for name in request.settings or KINDS}
+    settings = tuple(setting for setting in retrieval.settings if setting.kind in kinds)
+    if not settings:
+        raise UsageError(
+            f"task {plain(choice.label)} has no setting of these kinds in these languages",
+            "Name more languages, or other --settings.",
+        )
+    return replace(retrieval, settings=settings)

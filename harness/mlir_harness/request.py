@@ -1,0 +1,101 @@
+"""What to evaluate and how, and who is told of the progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from mlir_harness import embed, files, scoring
+from mlir_harness.errors import UsageError
+from mlir_harness.measures import Gain
+from mlir_harness.text import did_you_mean, plain
+from mlir_harness.types import SettingKind
+
+KINDS = {
+    "mono": SettingKind.MONOLINGUAL,
+    "cross": SettingKind.CROSS_LINGUAL,
+    "multi": SettingKind.MULTILINGUAL,
+}
+Ties: TypeAlias = Literal["hash", "trec"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate and how; the command line and `evaluate()` both make one.
+
+    Attributes:
+        encoders, tasks: names (see registry.resolve); "all" for everything ready here.
+        languages: BCP-47 tags to keep; () for all.
+        settings: of "mono", "cross", "multi"; () for all.
+        split: "" for the task's default.
+        data_dir: folder with the tasks' files, or with one folder per task.
+        output, cache_dir: where results and vectors go; None for no results, default cache.
+        fresh: compute again what is stored.
+        options: plugin name or label -> its options.
+        offered: options for every encoder that knows them (device, precision, token_budget).
+        ties, gain, depth: see scoring.Scoring; depth None for the task's own.
+    """
+
+    encoders: Sequence[str]
+    tasks: Sequence[str]
+    languages: Sequence[str] = ()
+    settings: Sequence[str] = ()
+    split: str = ""
+    data_dir: str | None = None
+    output: Path | None = None
+    cache_dir: Path | None = None
+    fresh: bool = False
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    offered: Mapping[str, Any] = field(default_factory=dict)
+    ties: Ties = "hash"
+    gain: Gain = "linear"
+    depth: int | None = None
+
+    def checked(self) -> Request:
+        """The same with absolute paths, which stay right if a plugin changes the folder.
+
+        Raises:
+            UsageError: a setting, ties or gain is unknown, or depth too small.
+        """
+        for what, names, known in (
+            ("kind of setting", self.settings, [*KINDS]),
+            ("order of ties", [self.ties], [*get_args(Ties)]),
+            ("gain", [self.gain], [*get_args(Gain)]),
+        ):
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"unknown {what} {plain(name)!r}", did_you_mean(name, known))
+        if self.depth is not None and self.depth < scoring.LANGUAGES_CUTOFF:
+            raise UsageError(
+                f"a depth of {self.depth} is too small",
+                f"Keep {scoring.LANGUAGES_CUTOFF} documents per query or more.",
+            )
+        return replace(
+            self,
+            data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
+            output=None if self.output is None else self.output.absolute(),
+            cache_dir=(self.cache_dir or files.cache_folder()).absolute(),
+        )
+
+
+class Watcher(embed.Watcher, Protocol):
+    """Is told what is going on; the command line draws it, the library is silent."""
+
+    def start(self, what: str, total: int) -> None:
+        """A step begins; `total` texts are ahead, 0 if it cannot be counted."""
+        ...
+
+    def stop(self) -> None:
+        """The step ended."""
+        ...
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def start(self, what: str, total: int) -> None: ...
+    def stop(self) -> None: ...
+    def texts(self, done: int, tokens: int) -> None: ...
+    def note(self, message: str) -> None: ...

@@ -1,0 +1,114 @@
+"""Tables as people see them, at the widths of terminals."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from cells import failed, hostile, scored
+from command import check_golden
+from rich.console import Console, RenderableType
+
+from mlir_harness import tables
+from mlir_harness.output import console
+from mlir_harness.plan import PlannedCell
+
+CELLS = [scored("hashing", 0.5), scored("st:models/e5-small", 0.75), scored("labse", 0.625)]
+
+
+def drawn(what: RenderableType, width: int = 100) -> str:
+    text = io.StringIO()
+    Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(what)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def styled(what: RenderableType) -> str:
+    text = io.StringIO()
+    Console(file=text, width=100, force_terminal=True, color_system="standard").print(what)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_summary(width: int) -> None:
+    stored = replace(CELLS[0], stored=True)
+    cut = replace(CELLS[1], details={**CELLS[1].details, "texts": {"unique": 50, "truncated": 4}})
+    other = replace(scored("hashing", 0.5), task="mlqa-r", sample=True)
+    shown = drawn(tables.summary([stored, cut, CELLS[2], other, failed("broken")]), width)
+    check_golden(f"summary-{width}.txt", shown)
+
+
+def test_details() -> None:
+    check_golden("details-80.txt", drawn(tables.details([CELLS[0], failed("broken")]), 80))
+
+
+def test_eleven_languages_fit_a_terminal() -> None:
+    languages = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    shown = [(language, lambda _: "0.123") for language in [*languages, "all"]]
+    lines = drawn(tables._by_language(CELLS[0], shown, mean=False), 100).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in "".join(lines)
+
+
+def test_plan() -> None:
+    planned = [
+        PlannedCell("hashing", "xquad-r", 132, 26104, 0, None, 53_460_992, 4.2),
+        PlannedCell("st:models/e5-small", "xquad-r", 132, 26104, 13000, 812_345, None, None),
+        PlannedCell("labse", "mlqa-r", 56, 26104, 26104, 0, 0, 0.0),
+        PlannedCell("slow", "mlqa-r", 56, 26104, 26104, 0, 0, 12_345.0),
+    ]
+    check_golden("plan-100.txt", drawn(tables.planned(planned)))
+
+
+def test_failures_say_each_thing_once() -> None:
+    cells = [
+        failed("a"),
+        failed("a", task="mlqa-r"),
+        failed("b", status="unavailable", reason="no weights here", hint="fetch b"),
+        scored("c", 0.5, reason="cannot write results to out: No space left", hint="Free some."),
+        scored("d", 0.5),
+    ]
+    check_golden("failures-100.txt", drawn(tables.failures(cells)))
+
+
+def test_hostile_strings_stay_text() -> None:
+    shown = drawn(tables.summary([hostile()])) + drawn(tables.details([hostile()]))
+    check_golden("hostile-100.txt", shown)
+    assert "\x1b" not in shown
+
+
+def test_best_is_bold_and_second_underlined_in_each_column() -> None:
+    lines = styled(tables.summary(CELLS)).splitlines()
+    rows = {name: next(line for line in lines if name in line) for name in ("hash", "e5", "labse")}
+    assert rows["e5"].count("\x1b[1m") == 7
+    assert rows["labse"].count("\x1b[4m") == 6
+    # All have the same rank distance: all are best.
+    assert rows["hash"].count("\x1b[1m") == 1
+    assert rows["labse"].count("\x1b[1m") == 1
+
+
+def test_places() -> None:
+    up = tables.Column("monolingual", "AP", "Mo. AP")
+    down = tables.Column("multilingual", "rank_distance", "rank distance", low=True)
+    cells = [scored(name, value) for name, value in (("a", 0.5), ("b", 0.7), ("c", 0.7001))]
+    # What is shown as equal shares a place.
+    assert tables.places(up, cells) == {"a": 2, "b": 1, "c": 1}
+    assert tables.places(down, cells) == {"a": 1, "b": 1, "c": 1}
+    assert tables.places(up, cells[:1]) == {}
+    assert tables.places(up, [cells[0], failed("x")]) == {}
+
+
+def test_columns_without_values_are_left_out() -> None:
+    one = scored("a", 0.5, summary={"monolingual": {"AP": 0.5, "R@1": float("nan")}})
+    assert [column.heading for column in tables.columns([one])] == ["Mo. AP"]
+
+
+def test_no_cells_no_table() -> None:
+    assert drawn(tables.summary([failed("a")])).strip() == ""
+
+
+def test_tables_for_files_are_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert console(io.StringIO()).width == 160
+    monkeypatch.setenv("COLUMNS", "70")
+    assert console(io.StringIO()).width == 70

@@ -1,0 +1,68 @@
+"""What README prints is what happens: its commands run, its Python runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lareqa_files import LANGUAGES, write_lareqa
+from tiny_models import write_static_model
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    write_lareqa(folder / "data", LANGUAGES)
+    write_static_model(folder / "model")
+    (script,) = (code for code in blocks("python") if code.startswith("# my_encoder.py"))
+    (folder / "my_encoder.py").write_text(script, "utf-8")
+    return folder
+
+
+def commands() -> list[str]:
+    """Every mlir-harness command of the README; installation is left to CI, which does it."""
+    lines = "\n".join(blocks("sh")).splitlines()
+    return [part for line in lines for part in re.findall(r"mlir-harness (?:run|list)[^&]*", line)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", commands())
+def test_command_runs_as_printed(command: str, place: Path) -> None:
+    environment = {
+        **os.environ,
+        "DATA": str(place / "data"),
+        "MODEL": str(place / "model"),
+        "MLIR_HARNESS_CACHE": str(place / "cache"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=place, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_notebook_example_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    monkeypatch.setenv("MLIR_HARNESS_CACHE", str(place / "cache"))
+    (code,) = (code for code in blocks("python") if "to_pandas" in code)
+    names: dict[str, object] = {"DATA": str(place / "data")}
+    exec(compile(code, "README.md", "exec"), names)
+    frame = names["frame"]
+    assert set(frame["kind"]) == {"monolingual", "cross-lingual", "multilingual"}  # type: ignore[index]
+
+
+def test_there_are_commands_to_try() -> None:
+    assert len(commands()) >= 7

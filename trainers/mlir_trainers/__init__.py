@@ -1,0 +1,1 @@
+"""Training of encoders on parallel data. Nothing is here yet."""
