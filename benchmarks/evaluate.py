@@ -51,7 +51,9 @@ def real(data: Path, encoder: str, rounds: int, sorted_share: int) -> None:
 
     shelves = prepared.shelves(ready, task)
     queries, documents = (
-        shelves[role].take(np.concatenate([shelves[role].rows[name] for name in shelves[role].rows]))
+        shelves[role].take(
+            np.concatenate([shelves[role].rows[name] for name in shelves[role].rows])
+        )
         for role in (Role.QUERY, Role.DOCUMENT)
     )
     part = Dense(queries.matrix[::sorted_share])

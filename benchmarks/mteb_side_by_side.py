@@ -82,7 +82,11 @@ def split(retrieval: Retrieval, setting: Any) -> dict[str, Any]:
     return {
         "queries": Dataset.from_dict({"id": list(queries.ids), "text": list(queries.texts)}),
         "corpus": Dataset.from_dict(
-            {"id": list(documents.ids), "text": list(documents.texts), "title": [""] * len(documents)}
+            {
+                "id": list(documents.ids),
+                "text": list(documents.texts),
+                "title": [""] * len(documents),
+            }
         ),
         "relevant_docs": qrels,
         "top_ranked": None,

@@ -1,6 +1,6 @@
 """How long the command line takes to answer, beside the interpreter's own start and mteb's.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

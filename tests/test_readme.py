@@ -46,7 +46,12 @@ def test_command_runs_as_printed(command: str, place: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     done = subprocess.run(
-        ["bash", "-c", command], cwd=place, env=environment, capture_output=True, text=True
+        ["bash", "-c", command],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Self
 
 import numpy as np
+
 from mlir_harness.types import IntArray
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mlir_harness.errors import UsageError
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import FloatArray, IntArray
-from numpy.typing import NDArray
 
 # Raise this whenever a vector may change: stored vectors are found by it.
 REVISION = "hashing-1"

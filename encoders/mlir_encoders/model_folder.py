@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
+
 from mlir_harness.errors import Unavailable, UsageError
 from mlir_harness.types import Role
 
@@ -69,8 +70,8 @@ def locate(reference: str) -> ModelFolder:
 
 def _from_cache(name: str, revision: str) -> ModelFolder:
     """The snapshot of a hub model in the local cache; the network is never asked."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     # Like sentence-transformers: a bare name is first looked for under its own organisation.
     candidates = [name] if "/" in name else [f"sentence-transformers/{name}", name]

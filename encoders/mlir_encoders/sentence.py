@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from mlir_encoders.model_folder import ModelFolder, locate
+from mlir_encoders.stack import Batch, Features, PlainTokens, feed, load
 from mlir_harness.errors import EncoderError, UsageError
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import FloatArray, IntArray, Role
-
-from mlir_encoders.model_folder import ModelFolder, locate
-from mlir_encoders.stack import Features, PlainTokens, feed, load
 
 if TYPE_CHECKING:
     import torch
@@ -51,13 +51,22 @@ class Options:
     token_budget: int | None = None
 
 
-def create(reference: str, **options: Any) -> SentenceEncoder:
+def create(
+    reference: str,
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    token_budget: int | str | None = None,
+    **options: Any,
+) -> SentenceEncoder:
     """The encoder for `st:reference`. Reads configuration only; weights load when they are used.
 
     Args:
         reference: a folder, a hub id that is in the local cache, or ID@REVISION.
-        **options: device (auto, cpu, cuda), precision (fp32, bf16, fp16), token_budget,
-            max_tokens, query_prompt, document_prompt. Numbers may be given as strings.
+        device: auto, cpu or cuda.
+        precision: fp32, bf16 or fp16.
+        token_budget: padded tokens a batch; None for the device's default.
+        **options: max_tokens, query_prompt, document_prompt. Numbers may be given as strings.
 
     Raises:
         Unavailable: the model is not here, or would need custom code or a pickle.
@@ -65,7 +74,8 @@ def create(reference: str, **options: Any) -> SentenceEncoder:
     """
     folder = locate(reference)
     folder.check()
-    return SentenceEncoder(folder, _parse(options, folder))
+    given = {"device": device, "precision": precision, "token_budget": token_budget, **options}
+    return SentenceEncoder(folder, _parse(given, folder))
 
 
 def _parse(options: Mapping[str, Any], folder: ModelFolder) -> Options:
@@ -153,9 +163,9 @@ class SentenceEncoder:
             Unavailable: the model does not load here, or no GPU is there for device=cuda.
             EncoderError: a vector is not finite.
         """
-        import torch  # noqa: PLC0415
+        import torch
 
-        model = self._loaded()
+        model = self.model()
         if not len(texts):
             known = model.get_embedding_dimension()
             width = known or self.encode([""], context).shape[1]
@@ -163,12 +173,13 @@ class SentenceEncoder:
         out: torch.Tensor | None = None
         # One autocast around all batches: it keeps the weights it has cast until it ends.
         with torch.inference_mode(), self._arithmetic(model):
-            for rows, features in self.batches(texts, context.role):
-                vectors = self.forward(features, context.role)
+            for batch in self.batches(texts, context.role):
+                vectors = self.forward(batch.features, context.role)
                 if out is None:
                     shape = (len(texts), vectors.shape[-1])
                     out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
-                out[torch.from_numpy(rows).to(out.device)] = vectors.float()
+                out[torch.from_numpy(batch.rows).to(out.device)] = vectors.float()
+                context.progress(len(batch.rows), batch.tokens, batch.truncated)
         assert out is not None  # noqa: S101  there was a text, so there was a batch
         result: FloatArray = out[:, : model.truncate_dim].cpu().numpy()
         if not np.isfinite(result).all():
@@ -179,9 +190,9 @@ class SentenceEncoder:
             )
         return result
 
-    def batches(self, texts: Sequence[str], role: Role) -> Iterator[tuple[IntArray, Features]]:
-        """The batches that `encode` runs: rows of `texts`, and what `forward` takes."""
-        model = self._loaded()
+    def batches(self, texts: Sequence[str], role: Role) -> Iterator[Batch]:
+        """The batches that `encode` runs."""
+        model = self.model()
         prompt = self._prompt(role)
         if role not in self._plain:
             self._plain[role] = PlainTokens.of(model, role, prompt)
@@ -199,7 +210,7 @@ class SentenceEncoder:
 
     def forward(self, features: Features, role: Role) -> torch.Tensor:
         """The model's sentence embeddings for one batch: (batch, width) on its device."""
-        model = self._loaded()
+        model = self.model()
         device = model.device
         # A copy, because modules write their results into the features they are given.
         held = {
@@ -233,7 +244,7 @@ class SentenceEncoder:
         self._counters.clear()
         gc.collect()  # modules refer to each other, and weights are too large to wait
         if on_gpu:
-            import torch  # noqa: PLC0415
+            import torch
 
             torch.cuda.empty_cache()
 
@@ -244,7 +255,7 @@ class SentenceEncoder:
     def _counter(self, role: Role) -> Tokenizer | None:
         """The bare tokenizer, without truncation and padding, if the folder holds one."""
         if role not in self._counters:
-            from tokenizers import Tokenizer  # noqa: PLC0415  (0.1 s; torch stays out)
+            from tokenizers import Tokenizer
 
             file = self._folder.tokenizer_file(role)
             counter = Tokenizer.from_file(str(file)) if file else None
@@ -255,14 +266,15 @@ class SentenceEncoder:
         return self._counters[role]
 
     def _arithmetic(self, model: SentenceTransformer) -> AbstractContextManager[Any]:
-        import torch  # noqa: PLC0415
+        import torch
 
         if self._options.precision == "fp32":
             return nullcontext()
         lower = torch.bfloat16 if self._options.precision == "bf16" else torch.float16
         return torch.autocast(model.device.type, lower)
 
-    def _loaded(self) -> SentenceTransformer:
+    def model(self) -> SentenceTransformer:
+        """The stack itself, loaded when first asked for."""
         if self._model is None:
             chosen = self._options
             self._model = load(

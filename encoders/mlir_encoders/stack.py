@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from mlir_harness.errors import Unavailable
-from mlir_harness.types import IntArray, Role
 
 from mlir_encoders.batching import Ragged, batches
 from mlir_encoders.model_folder import ModelFolder
+from mlir_harness.errors import Unavailable
+from mlir_harness.types import BoolArray, IntArray, Role
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -45,8 +45,9 @@ def load(
     Raises:
         Unavailable: there is no such device, or the model does not load.
     """
-    import torch  # noqa: PLC0415
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    import torch
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,7 +64,7 @@ def load(
                 trust_remote_code=False,
                 model_kwargs={"use_safetensors": True},
             )
-    except (OSError, ValueError, ImportError, KeyError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise Unavailable(
             f"{folder.name} does not load: {reason}", folder.fetch or "see --debug for the cause"
@@ -91,7 +92,7 @@ def _cores() -> int:
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """Loading takes a second; a bar for it only breaks the harness's own display."""
-    from transformers.utils import logging  # noqa: PLC0415
+    from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -100,6 +101,23 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts that go through the model together.
+
+    Attributes:
+        rows: (n,) int64 which texts.
+        features: what the model takes for them.
+        tokens: how many they have, padding not counted.
+        truncated: how many of the texts were too long.
+    """
+
+    rows: IntArray
+    features: Features
+    tokens: int
+    truncated: int
 
 
 def feed(
@@ -111,8 +129,8 @@ def feed(
     plain: PlainTokens | None,
     budget: int,
     count: Callable[[], IntArray],
-) -> Iterator[tuple[IntArray, Features]]:
-    """Batches of `texts`, longest first, as (rows, features for `model`).
+) -> Iterator[Batch]:
+    """Batches of `texts`, longest first.
 
     Args:
         model: any stack of sentence-transformers modules.
@@ -127,16 +145,22 @@ def feed(
     if plain is not None:
         tokenised = plain.tokenise(texts)
         for rows in batches(tokenised.ids.counts, budget):
-            yield rows, tokenised.features(rows)
+            tokens = int(tokenised.ids.counts[rows].sum())
+            truncated = int(tokenised.truncated[rows].sum())
+            yield Batch(rows, tokenised.features(rows), tokens, truncated)
         return
     if type(model[0]).__name__ == "StaticEmbedding":
-        counts, budget = np.ones(len(texts), np.int64), _STATIC_BATCH
+        counts, whole, budget = np.ones(len(texts), np.int64), count(), _STATIC_BATCH
+        longest = None
     else:
-        longest = model.max_seq_length
-        counts = count() if longest is None else np.minimum(count(), longest)
+        whole, longest = count(), model.max_seq_length
+        counts = whole if longest is None else np.minimum(whole, longest)
     for rows in batches(counts, budget):
         batch = [texts[row] for row in rows.tolist()]
-        yield rows, dict(model.preprocess(batch, prompt=prompt, task=role.value))
+        lengths = whole[rows] if longest is None else np.minimum(whole[rows], longest)
+        cut = 0 if longest is None else int((whole[rows] > longest).sum())
+        features = dict(model.preprocess(batch, prompt=prompt, task=role.value))
+        yield Batch(rows, features, int(lengths.sum()), cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +215,8 @@ class PlainTokens:
         ids = Ragged.of([encoding.ids for encoding in encodings])
         typed = "token_type_ids" in self.names
         types = Ragged.of([encoding.type_ids for encoding in encodings]) if typed else None
-        return Tokenised(self, ids, types)
+        truncated = np.array([bool(encoding.overflowing) for encoding in encodings], np.bool_)
+        return Tokenised(self, ids, types, truncated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +227,17 @@ class Tokenised:
         source: what made them.
         ids: token ids.
         types: token type ids, where the model takes them.
+        truncated: (texts,) bool, which texts had more tokens than the model takes.
     """
 
     source: PlainTokens
     ids: Ragged
     types: Ragged | None
+    truncated: BoolArray
 
     def features(self, rows: IntArray) -> Features:
         """The features of one batch, int64 tensors (len(rows), longest) on the CPU."""
-        import torch  # noqa: PLC0415
+        import torch
 
         tokenizer = self.source.tokenizer
         left = tokenizer.padding_side == "left"

@@ -96,7 +96,7 @@ class Vectors(Protocol):
         ...
 
     def score_error(self, documents: Self) -> DoubleArray:
-        """A bound on how far entries of `score` lie from their pairs' `score_pairs`: (len(self),)."""
+        """How far entries of `score` lie from `score_pairs` at most, by row: (len(self),)."""
         ...
 
     @property

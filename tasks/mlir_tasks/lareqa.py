@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from mlir_harness.errors import DataError, Unavailable, UsageError
 from mlir_harness.protocols import Task, TaskInfo, TaskOptions
 from mlir_harness.types import (
@@ -27,7 +28,6 @@ from mlir_harness.types import (
     Slice,
     SparseJudgements,
 )
-
 from mlir_tasks.squad import MarkedSquad, join_paragraphs, read_squad
 
 _REPOSITORY = "https://github.com/google-research-datasets/lareqa"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lareqa_files import LANGUAGES, paragraph, write_file, write_lareqa
+
 from mlir_harness.errors import DataError, Unavailable, UsageError
 from mlir_harness.protocols import Task, TaskOptions
 from mlir_harness.types import Retrieval, SettingKind
