@@ -150,17 +150,16 @@ def feed(
             yield Batch(rows, tokenised.features(rows), tokens, truncated)
         return
     if type(model[0]).__name__ == "StaticEmbedding":
-        counts, whole, budget = np.ones(len(texts), np.int64), count(), _STATIC_BATCH
-        longest = None
+        counts, budget, longest = np.ones(len(texts), np.int64), _STATIC_BATCH, None
     else:
-        whole, longest = count(), model.max_seq_length
-        counts = whole if longest is None else np.minimum(whole, longest)
-    for rows in batches(counts, budget):
+        counts, longest = count(), model.max_seq_length
+    lengths = counts if longest is None else np.minimum(counts, longest)
+    for rows in batches(lengths, budget):
         batch = [texts[row] for row in rows.tolist()]
-        lengths = whole[rows] if longest is None else np.minimum(whole[rows], longest)
-        cut = 0 if longest is None else int((whole[rows] > longest).sum())
+        cut = 0 if longest is None else int((counts[rows] > longest).sum())
         features = dict(model.preprocess(batch, prompt=prompt, task=role.value))
-        yield Batch(rows, features, int(lengths.sum()), cut)
+        read = features["input_ids"].numel() if longest is None else int(lengths[rows].sum())
+        yield Batch(rows, features, read, cut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from mlir_harness.chunks import Chunk
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
 from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
 
-_MANY = 64  # near documents per query of a piece above which all its pairs are scored exactly
-_LOOKED_AT = 2048  # chunks searched at once, which bounds memory
+_MANY = 32  # near pairs per query of a chunk
+_AT_ONCE = 1 << 18  # near documents decided at once, which bounds memory
 
 
 class Counts(Protocol):
@@ -30,93 +32,6 @@ class Counts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
-    """Layers of targets, at most one per query and layer, compared with documents together.
-
-    Attributes:
-        columns: (m,) int64 queries of the block; None for all, in order.
-        targets: (layers, m) int64 positions in the block's target list, -1 for none.
-        edges: (2 * layers, m) float32. A score above edges[l] is certainly higher than the
-            target's, one not above edges[layers + l] certainly lower; +inf where no target is.
-    """
-
-    columns: IntArray | None
-    targets: IntArray
-    edges: FloatArray
-
-
-def stack(
-    owner: IntArray,
-    layers: Sequence[IntArray],
-    exact: DoubleArray,
-    error: DoubleArray,
-) -> Stack:
-    """Stack `layers` of targets.
-
-    Args:
-        owner: (t,) int64 the query of each target.
-        layers: targets, ascending, at most one per query; later ones hold subsets of the
-            first one's queries.
-        exact: (t,) the targets' scores.
-        error: (queries,) see `Vectors.score_error`.
-    """
-    columns = owner[layers[0]]
-    targets = np.full((len(layers), len(columns)), -1, np.int64)
-    edges = np.full((2 * len(layers), len(columns)), np.inf, np.float32)
-    for layer, chosen in enumerate(layers):
-        at = np.searchsorted(columns, owner[chosen])
-        targets[layer, at] = chosen
-        high = (exact[chosen] + error[owner[chosen]]).astype(np.float32)
-        low = (exact[chosen] - error[owner[chosen]]).astype(np.float32)
-        edges[layer, at] = np.nextafter(high, np.float32(np.inf))
-        edges[len(layers) + layer, at] = np.nextafter(low, np.float32(-np.inf))
-    return Stack(None if len(columns) == len(error) else columns, targets, edges)
-
-
-@dataclass(frozen=True, slots=True)
-class Suspects:
-    """Where near documents are: for a query and its target, in the rows of one chunk.
-
-    Attributes:
-        columns, targets: (m,) int64 queries of the block, positions in its target list.
-        low, high: (m,) float32; near scores lie above low and not above high.
-        starts: (m,) int64 first row of the chunk.
-        total: number of near documents in all of them.
-    """
-
-    columns: IntArray
-    targets: IntArray
-    low: FloatArray
-    high: FloatArray
-    starts: IntArray
-    total: int
-
-    @classmethod
-    def find(cls, targets: Stack, near: Array, chunk: int) -> Suspects:
-        """The nonzero places of `near` (chunks, layers, m), the number of near documents."""
-        at, layer, column = np.nonzero(near)
-        high, low = np.split(targets.edges, 2)
-        return cls(
-            column if targets.columns is None else targets.columns[column],
-            targets.targets[layer, column],
-            low[layer, column],
-            high[layer, column],
-            at * chunk,
-            int(near[at, layer, column].sum(dtype=np.int64)),
-        )
-
-    def __getitem__(self, part: slice) -> Suspects:
-        return Suspects(
-            self.columns[part],
-            self.targets[part],
-            self.low[part],
-            self.high[part],
-            self.starts[part],
-            self.total,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Members:
     """The documents of one pool in one piece of document vectors.
 
@@ -125,64 +40,91 @@ class Members:
         vectors: of the piece.
         rows: (n,) int64 positions in the piece.
         documents: (n,) int64 document numbers, in the tie order.
-        by_number: (n,) int64 the places of the documents, by document number.
     """
 
     pool: int
     vectors: Vectors
     rows: IntArray
     documents: IntArray
-    by_number: IntArray
 
-    def places(self, documents: IntArray) -> IntArray:
-        """Places of the given documents, -1 for those that are not here."""
-        numbers = self.documents[self.by_number]
-        found = np.minimum(np.searchsorted(numbers, documents), len(numbers) - 1)
-        return np.where(numbers[found] == documents, self.by_number[found], -1)
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Pairs of targets and documents that are too close to call.
+
+    Attributes:
+        targets: (m,) int64 positions in the target list.
+        columns: (m,) int64 the targets' queries.
+        places: (m,) int64 the documents, as positions in the pool's members.
+    """
+
+    targets: IntArray
+    columns: IntArray
+    places: IntArray
+
+    @classmethod
+    def runs(
+        cls,
+        chunk: Chunk,
+        first: int,
+        runs: tuple[IntArray, IntArray, IntArray, IntArray],
+    ) -> Iterator[Near]:
+        """The documents in runs of sorted positions of a chunk, a bounded number at a time.
+
+        Args:
+            chunk: sorted scores of the members from `first` on.
+            first: place of the chunk's first document.
+            runs: targets, columns, starts and lengths, (m,) int64 each.
+        """
+        targets, columns, starts, lengths = runs
+        ends = np.cumsum(lengths)
+        cuts = np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1], _AT_ONCE)).tolist()
+        for low, high in itertools.pairwise([0, *(cut + 1 for cut in cuts), len(ends)]):
+            index = np.repeat(np.arange(low, high), lengths[low:high])
+            before = ends[index] - lengths[index] - (ends[low] - lengths[low])
+            position = starts[index] + np.arange(len(index)) - before
+            places = first + chunk.places(columns[index], position)
+            yield cls(targets[index], columns[index], places)
+
+    @classmethod
+    def join(cls, parts: Sequence[Near]) -> Near:
+        return cls(
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate([part.columns for part in parts]),
+            np.concatenate([part.places for part in parts]),
+        )
+
+
+def many(pairs: int, queries: int) -> bool:
+    """Whether one product of a chunk's vectors is cheaper than scoring its near pairs apart.
+
+    So it is for a collapsed encoder, which puts everything near everything.
+    """
+    return pairs > _MANY * queries
 
 
 def decide(
-    counts: Counts, suspects: Suspects, scores: FloatArray, chunk: int, members: Members
+    counts: Counts, members: Members, near: Near, scores: DoubleArray | None = None, first: int = 0
 ) -> None:
     """Score near documents exactly and count them.
 
     Args:
         counts: changed in place.
-        suspects: where to look.
-        scores: (members, queries) float32.
-        chunk: rows of `scores` per chunk.
         members: the pool's documents.
+        near: what to decide.
+        scores: (queries, documents) exact scores of the members from `first` on, if known.
+        first: see `scores`.
     """
     queries, vectors = counts.queries, members.vectors
-    exact_scores = None
-    if suspects.total > _MANY * scores.shape[1]:
-        # A collapsed encoder puts everything near everything: one product serves all pairs.
-        exact_scores = vectors[members.rows].score_exact(queries)
-    for first in range(0, len(suspects.starts), _LOOKED_AT):
-        columns, targets, rows = _locate(suspects[first : first + _LOOKED_AT], scores, chunk)
-        documents = members.documents[rows]
-        others = documents != counts.targets[targets]
-        columns, targets, rows = columns[others], targets[others], rows[others]
-        documents, places = documents[others], members.rows[rows]
-        if exact_scores is not None:
-            exact = exact_scores[rows, columns]
-        else:
-            exact = queries.score_pairs(columns, vectors, places)
-        margin = queries.rounding * queries.norms[columns] * vectors.norms[places]
-        _count(counts, targets, documents, exact, margin, members.pool)
-
-
-def _locate(
-    suspects: Suspects, scores: FloatArray, chunk: int
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Query, target and row of every near document."""
-    rows = suspects.starts[:, None] + np.arange(chunk)
-    np.minimum(rows, len(scores) - 1, out=rows)
-    values = scores[rows, suspects.columns[:, None]]
-    near = (values > suspects.low[:, None]) & (values <= suspects.high[:, None])
-    near[rows != suspects.starts[:, None] + np.arange(chunk)] = False  # past the last row
-    which, place = np.nonzero(near)
-    return suspects.columns[which], suspects.targets[which], suspects.starts[which] + place
+    others = members.documents[near.places] != counts.targets[near.targets]
+    targets, columns, places = near.targets[others], near.columns[others], near.places[others]
+    rows = members.rows[places]
+    if scores is not None:
+        exact = scores[columns, places - first]
+    else:
+        exact = queries.score_pairs(columns, vectors, rows)
+    margin = queries.rounding * queries.norms[columns] * vectors.norms[rows]
+    _count(counts, targets, members.documents[places], exact, margin, members.pool)
 
 
 def _count(
@@ -228,7 +170,7 @@ class List:
         """The lists of `top`; `by_tie` holds the document numbers in the tie order."""
         documents = np.where(top.ties >= 0, by_tie[top.ties], -1)
         with np.errstate(invalid="ignore"):
-            close = np.abs(np.diff(top.scores, axis=1)) <= 2 * top.grain[:, None]
+            close = np.abs(np.diff(top.scores, axis=1)) <= 4 * top.grain[:, None]
         crowded = np.zeros(documents.shape, bool)
         crowded[:, :-1] |= close
         crowded[:, 1:] |= close

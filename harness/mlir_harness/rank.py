@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mlir_harness.near import List, Members, Stack, Suspects, decide, stack
+from mlir_harness.chunks import CHUNK, Chunk, Scale
+from mlir_harness.near import List, Members, Near, decide, many
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
-from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
+from mlir_harness.types import Array, BoolArray, FloatArray, IntArray
 
-_CHUNK = 128  # rows whose comparisons are summed at once, in uint8: at most 255
-_QUERIES_AT_ONCE = 600  # with _CHUNK rows of float32: 0.6 MB, inside a core's second-level cache
-_DOCUMENTS_AT_ONCE = 12 * _CHUNK
+_QUERIES_AT_ONCE = 300  # with CHUNK documents: 0.6 MB, inside a core's second-level cache
+_DOCUMENTS_AT_ONCE = 3 * CHUNK
 
 
 class VectorSource(Protocol):
@@ -196,8 +196,7 @@ def _members(corpus: Corpus, vectors: Vectors, documents: IntArray) -> Iterator[
             place = np.minimum(np.searchsorted(pool, documents), len(pool) - 1)
             rows = np.flatnonzero(pool[place] == documents)
             if len(rows):
-                found = documents[rows]
-                yield Members(number, vectors, rows, found, np.argsort(found))
+                yield Members(number, vectors, rows, documents[rows])
 
 
 class Lookup:
@@ -232,7 +231,10 @@ class _Part:
         self.exact = self.queries.score_pairs(self._owner, targets.vectors, rows_of_targets)
         lengths = self.queries.norms[self._owner] * targets.vectors.norms[rows_of_targets]
         self.margin = self.queries.rounding * lengths
-        self._layers = list(_layers(self._owner, question.group[entries], question.counted))
+        group = question.group[entries]
+        self._counted = [
+            np.flatnonzero(counted[group]) for counted in np.ascontiguousarray(question.counted.T)
+        ]
         self._listed = question.listed
         self._running = {
             pool: Top(len(self.queries), k) for pools in question.listed for pool in pools
@@ -240,58 +242,63 @@ class _Part:
         self._lists: list[List] = []
         self.crowded: IntArray = np.zeros(0, np.int64)  # documents that near ties are between
         self.top: dict[tuple[int, ...], tuple[IntArray, FloatArray]] = {}
-        self._widen(self.queries.score_error(targets.vectors))
-
-    def _widen(self, error: DoubleArray) -> None:
-        self._error = error
-        self._stacks = [
-            (counted, stack(self._owner, layers, self.exact, error))
-            for counted, layers in self._layers
-        ]
 
     def count(self, pieces: Sequence[_Piece]) -> None:
         """Count pieces of documents into all targets and top lists."""
         for piece in pieces:
-            error = self.queries.score_error(piece.vectors)
-            if (error > self._error).any():  # longer documents than any target: a wider band
-                self._widen(np.maximum(error, self._error))
-            scores = np.ascontiguousarray(self.queries.score(piece.vectors).T)
+            scale = Scale.of(self.queries.score_error(piece.vectors))
+            first, last = scale.band(self.exact, self._owner)
+            scores = self.queries.score(piece.vectors)
             for members in piece.members:
                 whole = len(members.rows) == len(piece.vectors)
-                pooled = scores if whole else scores[members.rows]
-                if members.pool in self._running:
-                    running = self._running[members.pool]
-                    running.grain = np.maximum(running.grain, 2 * error.astype(np.float32))
-                    running.update(pooled, self.tie_order[members.documents])
-                for counted, targets in self._stacks:
-                    if counted[members.pool]:
-                        suspects = self._compare(targets, pooled, members)
-                        if suspects.total:
-                            decide(self, suspects, pooled, _CHUNK, members)
+                pooled = scores if whole else scores[:, members.rows]
+                self._take(members, pooled, scale, (first, last))
 
-    def _compare(self, targets: Stack, scores: FloatArray, members: Members) -> Suspects:
-        """Count the clear cases; return where the unclear ones are."""
-        layers, width = targets.targets.shape
-        starts = range(0, len(scores), _CHUNK)
-        counts = np.empty((len(starts), 2 * layers, width), np.uint8)
-        flags = np.empty((min(_CHUNK, len(scores)), 2 * layers, width), np.bool_)
-        for place, start in enumerate(starts):
-            chunk = scores[start : start + _CHUNK]
-            if targets.columns is not None:
-                chunk = chunk[:, targets.columns]
-            np.greater(chunk[:, None, :], targets.edges, out=flags[: len(chunk)])
-            np.add.reduce(
-                flags[: len(chunk)].view(np.uint8), axis=0, dtype=np.uint8, out=counts[place]
-            )
-        held = targets.targets >= 0
-        above, near = counts[:, :layers], counts[:, layers:]
-        self.greater[targets.targets[held], members.pool] += above.sum(axis=0, dtype=np.int32)[held]
-        near -= above
-        layer, column = np.nonzero(held)
-        own = members.places(self.targets)[targets.targets[layer, column]]
-        here = own >= 0
-        near[own[here] // _CHUNK, layer[here], column[here]] -= 1  # the target itself
-        return Suspects.find(targets, near, _CHUNK)
+    def _take(
+        self, members: Members, scores: FloatArray, scale: Scale, band: tuple[IntArray, IntArray]
+    ) -> None:
+        """Count and list the members of one pool, chunk by chunk."""
+        documents = scores.shape[1]
+        # Even chunks: a short last one would cost as much as a full one.
+        size = -(-documents // -(-documents // CHUNK))
+        top = self._running.get(members.pool)
+        best, unclear = [], []
+        for start in range(0, documents, size):
+            chunk = Chunk.of(scores[:, start : start + size], scale)
+            if top is not None:
+                places, values = chunk.best(top.width)
+                best.append((np.where(places >= 0, places + start, -1), values))
+            if len(self._counted[members.pool]):
+                unclear += self._compare(members, chunk, start, band)
+        if unclear:
+            decide(self, members, Near.join(unclear))
+        if top is not None:
+            places, values = (np.concatenate(each, axis=1) for each in zip(*best, strict=True))
+            ties = np.where(places >= 0, self.tie_order[members.documents[places]], -1)
+            top.update(values, ties, scale.error)
+
+    def _compare(
+        self, members: Members, chunk: Chunk, start: int, band: tuple[IntArray, IntArray]
+    ) -> list[Near]:
+        """Count the clear cases of a chunk; return the unclear ones, if they are few."""
+        first, last = band
+        chosen = self._counted[members.pool]
+        owner = self._owner[chosen]
+        higher = chunk.count(first[chosen], owner)
+        self.greater[chosen, members.pool] += higher.astype(np.int32)
+        found = np.flatnonzero(chunk.at(owner, higher) < last[chosen])
+        if not len(found):
+            return []
+        targets, columns, begin = chosen[found], owner[found], higher[found]
+        lengths = chunk.count(last[targets], columns) - begin
+        near = Near.runs(chunk, start, (targets, columns, begin, lengths))
+        if not many(int(lengths.sum()), len(self.queries)):
+            return list(near)
+        rows = members.rows[start : start + chunk.scores.shape[1]]
+        exact = self.queries.score_exact(members.vectors[rows])
+        for part in near:
+            decide(self, members, part, exact, start)
+        return []
 
     def gather(self, by_tie: IntArray) -> None:
         """Put the top lists together, and find the near ties in them."""
@@ -305,26 +312,6 @@ class _Part:
         """Finish the top lists: near ties in their exact order."""
         for pools, found in zip(self._listed, self._lists, strict=True):
             self.top[pools] = found.settled(self.queries, crowded.vectors, crowded.rows)
-
-
-def _layers(
-    owner: IntArray, group: IntArray, counted: BoolArray
-) -> Iterator[tuple[BoolArray, list[IntArray]]]:
-    """Targets by the pools they are counted in, as layers with at most one per query.
-
-    Few targets are left in the last layers when queries have many; those are kept apart,
-    so that they are not compared for every query of the block.
-    """
-    for signature in np.unique(counted, axis=0):
-        groups = np.flatnonzero((counted == signature).all(axis=1))
-        chosen = np.flatnonzero(np.isin(group, groups))
-        owners = owner[chosen]
-        place = np.arange(len(chosen)) - np.searchsorted(owners, owners)
-        layers = [chosen[place == layer] for layer in range(int(place.max(initial=-1)) + 1)]
-        common = [layer for layer in layers if 4 * len(layer) >= len(layers[0])]
-        if common:
-            yield signature, common
-        yield from ((signature, [layer]) for layer in layers[len(common) :])
 
 
 def _join(parts: Sequence[_Part]) -> Answer:

@@ -40,21 +40,20 @@ class Dense:
         return {"matrix": self.matrix}
 
     def score(self, documents: Self) -> FloatArray:
-        # Computed documents × queries: the ranker counts down columns of queries.
         scores: FloatArray | None = None
         for start in range(0, max(self.matrix.shape[1], 1), _STRETCH):
             part = slice(start, start + _STRETCH)
-            product: FloatArray = np.matmul(documents.matrix[:, part], self.matrix[:, part].T)
+            product: FloatArray = np.matmul(self.matrix[:, part], documents.matrix[:, part].T)
             scores = product if scores is None else np.add(scores, product, out=scores)
         assert scores is not None  # noqa: S101
-        return scores.T
+        return scores
 
     def score_exact(self, documents: Self) -> DoubleArray:
         """All pairs in float64: (len(self), len(documents))."""
         exact: DoubleArray = np.matmul(
-            documents.matrix.astype(np.float64), self.matrix.T.astype(np.float64)
+            self.matrix.astype(np.float64), documents.matrix.T.astype(np.float64)
         )
-        return exact.T
+        return exact
 
     def score_pairs(self, rows: IntArray, documents: Self, places: IntArray) -> DoubleArray:
         scores = np.empty(len(rows), np.float64)
@@ -68,7 +67,7 @@ class Dense:
 
     def score_error(self, documents: Self) -> DoubleArray:
         width = self.matrix.shape[1]
-        # Short vectors get the allowance of longer ones, so that scores span 2**17 errors at most.
+        # Short vectors get the allowance of longer ones, so that scores span 2**18 errors at most.
         terms = max(min(width, _STRETCH) + -(-width // _STRETCH), 62)
         # The two bounds allow for themselves and for the float64 score being rounded too.
         error: DoubleArray = (terms + 2) * _UNIT * documents.norms.max(initial=0.0) * self.norms

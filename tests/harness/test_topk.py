@@ -7,23 +7,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlir_harness.chunks import CHUNK, Chunk, Scale
 from mlir_harness.near import List
 from mlir_harness.topk import Top
-from mlir_harness.types import FloatArray, IntArray
+from mlir_harness.types import DoubleArray, FloatArray, IntArray
 from mlir_harness.vectors import Dense
 
 
 def listed(scores: FloatArray, numbers: IntArray, k: int, sizes: list[int]) -> Top:
     """Top lists after `scores` (documents, queries) came in blocks of the given sizes."""
     top = Top(scores.shape[1], k)
-    top.grain = np.maximum(np.abs(scores).max(axis=0, initial=0) / 2**17, top.grain)
+    error = np.maximum(np.abs(scores).max(axis=0, initial=0) / 2**17, 1e-38)
     start = 0
     for size in sizes:
         block = slice(start, start + size)
         order = np.argsort(numbers[block])
-        top.update(np.ascontiguousarray(scores[block][order]), numbers[block][order])
+        update(top, scores[block][order], numbers[block][order], error)
         start += size
     return top
+
+
+def update(top: Top, scores: FloatArray, ties: IntArray, error: DoubleArray) -> None:
+    """Take in `scores` (documents, queries) of documents in the tie order."""
+    for start in range(0, len(scores), CHUNK):
+        chunk = Chunk.of(np.ascontiguousarray(scores[start : start + CHUNK].T), Scale.of(error))
+        places, values = chunk.best(top.width)
+        top.update(values, np.where(places >= 0, ties[start + places], -1), error)
 
 
 def assert_holds_the_best(top: Top, scores: FloatArray, numbers: IntArray) -> None:
@@ -89,8 +98,8 @@ def settled(
     places = np.argsort(np.argsort(keys))
     by_tie = np.argsort(places)
     top = Top(len(asked), k)
-    top.grain = np.maximum(2 * asked.score_error(documents).astype(np.float32), top.grain)
-    top.update(np.ascontiguousarray(asked.score(documents).T[by_tie]), np.arange(len(by_tie)))
+    error = asked.score_error(documents)
+    update(top, asked.score(documents).T[by_tie], np.arange(len(by_tie)), error)
     return List.of(top, by_tie).settled(asked, documents, lambda numbers: numbers)
 
 
