@@ -1,7 +1,7 @@
 """Scores of a few hundred documents, sorted query by query, to count in and to pick from.
 
-Each score becomes one integer: its cell (how many error bounds it lies from zero, negated so
-that high scores come first) and the place of its document. Rows of up to 512 such integers are
+Each score becomes one integer: its cell (how many quarters of the error bound it lies from zero,
+negated so that high scores come first) and the place of its document. Rows of up to 512 such integers are
 sorted by vector instructions several times faster than scores are compared with a handful of
 thresholds, and a sorted row answers every question: how many documents score higher, which are
 near, which are best.
@@ -26,8 +26,9 @@ class Scale:
     """How scores become cells.
 
     Attributes:
-        error: (queries,) float64 how far a score may be off; the width of a cell.
-        cells: (queries,) float32 minus one over it; 0 where every score is 0.
+        error: (queries,) float64 how far a score may be off; the width of four cells.
+        cells: (queries,) float32 minus the cells in a score of 1; 0 (one cell for
+            all scores) where they are too small for that.
     """
 
     error: DoubleArray
@@ -37,8 +38,8 @@ class Scale:
     def of(cls, error: DoubleArray) -> Scale:
         """The scale for scores that are off by at most `error`, and at most 2**18 times it."""
         with np.errstate(divide="ignore", over="ignore"):
-            cells = np.where(error > 0, -1.0 / error, 0.0).astype(np.float32)
-        return cls(error, cells)
+            cells = (-4.0 / error).astype(np.float32)
+        return cls(error, np.where(np.isfinite(cells), cells, np.float32(0)))
 
     def band(self, exact: DoubleArray, rows: IntArray) -> tuple[IntArray, IntArray]:
         """Keys that bound what is near to scores known exactly.
@@ -54,7 +55,7 @@ class Scale:
         high = np.nextafter((exact + self.error[rows]).astype(np.float32), np.float32(np.inf))
         low = np.nextafter((exact - self.error[rows]).astype(np.float32), np.float32(-np.inf))
         first, last = (
-            np.clip(edge * self.cells[rows], -(2.0**20), 2.0**20).astype(np.int64)
+            np.clip(edge * self.cells[rows], -(2.0**21), 2.0**21).astype(np.int64)
             for edge in (high, low)
         )
         return first << _PLACES, (last + 1) << _PLACES

@@ -19,7 +19,7 @@ _AT_ONCE = 1 << 18  # near documents decided at once, which bounds memory
 
 
 class Counts(Protocol):
-    """Where decided pairs are counted: arrays (targets, pools)."""
+    """Where decided pairs are counted: arrays (pools, targets)."""
 
     queries: Vectors
     targets: IntArray
@@ -138,12 +138,12 @@ def _count(
     """Count documents whose exact scores, to within `margin`, are known."""
     difference = exact - counts.exact[targets]
     tied = np.abs(difference) <= np.maximum(margin, counts.margin[targets])
-    np.add.at(counts.greater[:, pool], targets[(difference > 0) & ~tied], 1)
+    np.add.at(counts.greater[pool], targets[(difference > 0) & ~tied], 1)
     if tied.any():
         targets, documents = targets[tied], documents[tied]
         first = counts.tie_order[documents] < counts.tie_order[counts.targets[targets]]
-        np.add.at(counts.tied[:, pool], targets, 1)
-        np.add.at(counts.before[:, pool], targets[first], 1)
+        np.add.at(counts.tied[pool], targets, 1)
+        np.add.at(counts.before[pool], targets[first], 1)
 
 
 @dataclass(frozen=True, slots=True)

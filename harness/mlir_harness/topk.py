@@ -38,8 +38,13 @@ class Top:
         """The lists over all documents of several lists over disjoint documents."""
         joined = cls(len(parts[0].grain), parts[0].k)
         joined.grain = np.max([part.grain for part in parts], axis=0)
-        for part in parts:
-            joined._merge(part.scores, part.ties)
+        step = max((1 << _PLACE_BITS) // max(joined.width, 1) - 1, 1)
+        for start in range(0, len(parts), step):
+            some = parts[start : start + step]
+            joined._merge(
+                np.concatenate([part.scores for part in some], axis=1),
+                np.concatenate([part.ties for part in some], axis=1),
+            )
         return joined
 
     @property
