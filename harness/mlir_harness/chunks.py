@@ -1,10 +1,10 @@
 """Scores of a few hundred documents, sorted query by query, to count in and to pick from.
 
 Each score becomes one integer: its cell (how many quarters of the error bound it lies from zero,
-negated so that high scores come first) and the place of its document. Rows of up to 512 such integers are
-sorted by vector instructions several times faster than scores are compared with a handful of
-thresholds, and a sorted row answers every question: how many documents score higher, which are
-near, which are best.
+negated so that high scores come first) and the place of its document. Rows of up to 512 such
+integers are sorted by vector instructions, faster than scores are compared with a handful of
+thresholds, and a sorted row answers every question: how many documents score higher, which
+are near, which are best.
 """
 
 from __future__ import annotations
