@@ -73,7 +73,7 @@ def cli() -> None:
     "--data-dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder with the task's files, or with a folder per task.",
+    help="Folder with the task's files; with several tasks, a folder for each inside.",
 )
 @click.option(
     "--device",

@@ -230,7 +230,9 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
             f"task {plain(choice.label)} has none of the languages asked for",
             f"It has {', '.join(map(plain, info.languages))}.",
         )
-    options = TaskOptions(split, tuple(known), request.data_dir, _options(choice, request))
+    options = TaskOptions(
+        split, tuple(known), _data_dir(choice, request), _options(choice, request)
+    )
     watcher.start(f"loading {choice.label}", 0)
     try:
         retrieval = task.load(options)
@@ -257,6 +259,21 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     )
     data = fingerprint.of_data(retrieval)
     return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
+
+
+def _data_dir(choice: Choice, request: Request) -> str | None:
+    """The folder a task looks in: with several tasks, each has one of its own inside."""
+    several = len(request.tasks) > 1 or "all" in request.tasks
+    if request.data_dir is None or not several:
+        return request.data_dir
+    folder = Path(request.data_dir) / choice.plugin.name
+    if not folder.is_dir():
+        raise Unavailable(
+            f"task {plain(choice.label)} has no folder {plain(choice.plugin.name)} in "
+            f"{plain(request.data_dir)}",
+            f"Put its files there; --tasks {plain(choice.label)} alone tells where they are from.",
+        )
+    return str(folder)
 
 
 def _keep(retrieval: Retrieval, request: Request, choice: Choice) -> Retrieval:

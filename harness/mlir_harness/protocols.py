@@ -152,7 +152,8 @@ class TaskOptions:
     Attributes:
         split: "" for the task's default.
         languages: query and document languages to keep; empty for all of the task's.
-        data_dir: a folder given by the user, else None: the task looks in its cache.
+        data_dir: a folder given by the user, with the task's files or a folder of its name;
+            None: the task looks in its cache.
         extra: `--option TASK.key=value` pairs.
     """
 

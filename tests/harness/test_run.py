@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from command import PLUGINS, Desk
+from lareqa_files import write_lareqa
+
+from mlir_harness import evaluate
 
 SPELLING = f"{PLUGINS}:spelling"
 
@@ -162,3 +165,18 @@ def test_a_dry_run_writes_nothing_and_counts_what_is_there(desk: Desk) -> None:
     assert desk.run("hashing").code == 0
     after = desk.run("hashing", more=more).json()["plan"][0]
     assert (after["texts"], after["cached"], after["bytes"], after["seconds"]) == (50, 50, 0, 0)
+
+
+def test_several_tasks_have_a_folder_each(tmp_path: Path) -> None:
+    write_lareqa(tmp_path / "xquad-r", ("de", "en"))
+    report = evaluate("hashing", ["xquad-r", "mlqa-r"], data_dir=tmp_path, cache_dir=tmp_path / "c")
+    assert [cell.status for cell in report.cells] == ["error", "unavailable"]
+    report = evaluate(
+        "hashing",
+        ["xquad-r", "mlqa-r"],
+        languages=["de", "en"],
+        data_dir=tmp_path,
+        cache_dir=tmp_path / "c",
+    )
+    assert [cell.status for cell in report.cells] == ["ok", "unavailable"]
+    assert "no folder mlqa-r" in str(report.cells[1].reason)
