@@ -78,12 +78,12 @@ class Chunk:
         """Sort scores; equal cells stay in the order of the columns."""
         queries, documents = scores.shape
         width = 1 << max(documents - 1, 0).bit_length()
-        keys = np.full((queries, width), _END, np.int32)
+        keys = np.empty((queries, width), np.int32)
+        keys[:, documents:] = _END
         # Truncation towards zero is as monotone as the floor, and saves a pass.
-        held = keys[:, :documents]
-        held[...] = scores * scale.cells[:, None]
-        np.left_shift(held, _PLACES, out=held)
-        held += np.arange(documents, dtype=np.int32)
+        cells = (scores * scale.cells[:, None]).astype(np.int32)
+        np.left_shift(cells, _PLACES, out=cells)
+        np.add(cells, np.arange(documents, dtype=np.int32), out=keys[:, :documents])
         keys.sort(axis=1)
         return cls(keys, scores)
 
