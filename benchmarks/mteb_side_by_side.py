@@ -2,7 +2,7 @@
 
     python benchmarks/mteb_side_by_side.py MODEL_FOLDER FOLDER_WITH_XQUAD_R --languages en,es,de
 
-Needs mteb. Both sides start with texts in memory and the model on disk, use fp32 on the CPU,
+Needs mteb. Both sides start with the model on disk (ours with the texts too), use fp32 on the CPU,
 and evaluate every ordered pair of languages (nine settings for three languages). Ours
 starts from an empty cache. mteb ranks the best 1,000 sentences, ours the whole pool.
 """

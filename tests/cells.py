@@ -33,8 +33,11 @@ def scored(encoder: str, base: float, **changes: Any) -> CellResult:
         "main_measure": "AP",
         "details": {
             "measures": ["AP", "R@1", "R@10", "nDCG@10"],
-            "provenance": {"source": "data/xquad-r", "licence": "CC-BY-SA-4.0"},
-            "notes": ["questions: en 1190, hi 1190"],
+            "provenance": {
+                "source": "data/xquad-r",
+                "licence": "CC-BY-SA-4.0",
+                "notes": ["questions: en 1190, hi 1190"],
+            },
             "texts": {"unique": 4828, "truncated": 0},
         },
         "folder": Path("results/xquad-r-0/x-0/0"),
@@ -50,7 +53,7 @@ def hostile() -> CellResult:
         task=HOSTILE,
         split=HOSTILE,
         settings=(_row(HOSTILE, "monolingual", HOSTILE, (HOSTILE,), 0.25),),
-        details={"notes": [HOSTILE], "provenance": {"source": HOSTILE}, "measures": ["AP"]},
+        details={"provenance": {"source": HOSTILE, "notes": [HOSTILE]}, "measures": ["AP"]},
         sample=True,
     )
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.errors import Exit, HarnessError
+from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from mlir_harness.results import CellResult
     from mlir_harness.runner import Request
 
 
-class Names(click.ParamType[tuple[str, ...]]):
+class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.3
     """One or more names, separated by commas; \\, is a comma in a name."""
 
     name = "names"
@@ -111,7 +111,7 @@ def cli() -> None:
 )
 @click.option(
     "--depth",
-    type=click.IntRange(min=10),
+    type=click.IntRange(10, 2000),
     metavar="K",
     help="Documents per query kept with the results; default the task's own.",
 )
@@ -167,6 +167,8 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     interrupted = False
     with Bars(errors) as bars:
         prepared = runner.prepare(_request(asked), bars)
+        if dry_run and form in {"csv", "markdown"}:
+            raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
             cells += runner.unusable(prepared)
             planned = plan(prepared)

@@ -16,6 +16,8 @@ from mlir_harness.text import described, plain
 from mlir_harness.types import Role
 from mlir_harness.vectors import Dense, as_vectors
 
+_LARGEST = 1e15  # of a vector's values: inner products still fit float32
+
 
 class Watcher(Protocol):
     """Is told how encoding goes on."""
@@ -130,14 +132,14 @@ def _encode(
         nonlocal reported, truncated_texts
         done = max(0, min(int(done), len(texts) - reported))
         reported += done
-        truncated_texts += int(truncated)
+        truncated_texts = min(truncated_texts + max(0, int(truncated)), len(texts))
         tally.tokens += int(tokens)
         watcher.texts(done, int(tokens))
 
     language = need.collection.language
     context = Context(role, [language] * len(texts), instruction, progress)
     try:
-        vectors = as_vectors(encoder.encode(texts, context), len(texts))
+        vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
     except (HarnessError, KeyboardInterrupt):
         raise
     except MemoryError as error:
@@ -150,18 +152,26 @@ def _encode(
             f"raised {described(error)} (on {len(texts)} {role.value} texts, {plain(language)})",
             "Run again with --debug for the traceback.",
         ) from error
-    _check_values(vectors, need, texts, role)
+    _check_values(vectors, need, texts, role, info)
     watcher.texts(len(texts) - reported, 0)
     tally.encoded += len(texts)
     tally.characters += sum(map(len, texts))
     return (vectors.normalised() if info.similarity == "cosine" else vectors), truncated_texts
 
 
-def _check_values(vectors: Dense, need: Need, texts: Sequence[str], role: Role) -> None:
+def _check_values(
+    vectors: Dense, need: Need, texts: Sequence[str], role: Role, info: EncoderInfo
+) -> None:
     if not vectors.matrix.shape[1]:
         raise EncoderError(
             "returned vectors of 0 dimensions",
             f"encode must return an array of shape ({len(texts)}, dimension)",
+        )
+    declared = info.dimension
+    if declared and declared != vectors.matrix.shape[1]:
+        raise EncoderError(
+            f"returned vectors of {vectors.matrix.shape[1]} dimensions; its info says {declared}",
+            "info.dimension must be the length of a vector, or None.",
         )
     bad = ~np.isfinite(vectors.matrix).all(axis=1)
     if bad.any():
@@ -172,4 +182,9 @@ def _check_values(vectors: Dense, need: Need, texts: Sequence[str], role: Role) 
             f"for {role.value} {plain(name)} ({plain(need.collection.language)}): "
             f"{plain(texts[row], 60)!r}",
             "Half precision is a common cause: try --precision fp32.",
+        )
+    if np.abs(vectors.matrix).max(initial=0.0) > _LARGEST:
+        raise EncoderError(
+            "returned values so large that inner products overflow",
+            "Scale the vectors down, or set info.similarity to cosine.",
         )

@@ -89,7 +89,7 @@ def locked(
 
 
 def cache_folder() -> Path:
-    """Where vectors and data are kept: MLIR_HARNESS_CACHE, else the user's cache folder."""
+    """Where vectors are kept: MLIR_HARNESS_CACHE, else the user's cache folder."""
     given = os.environ.get("MLIR_HARNESS_CACHE")
     if given:
         return Path(given).expanduser()

@@ -90,6 +90,7 @@ def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
                 "query_language": setting.query_language,
                 "document_languages": " ".join(setting.document_languages),
                 "queries": setting.queries,
+                "unanswerable": setting.unanswerable,
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
             }

@@ -100,7 +100,7 @@ def report(cells: Iterable[CellResult], errors: Console, *, debug: bool) -> None
     """What did not work, why, and what to do."""
     troubled = [cell for cell in cells if cell.reason]
     if troubled:
-        errors.print(tables.failures(troubled))
+        errors.print(tables.failures(troubled), soft_wrap=True)  # so that commands can be copied
     if debug:
         for cell in troubled:
             for line in str(cell.details.get("traceback", "")).splitlines():

@@ -31,7 +31,7 @@ class EncoderInfo:
         max_tokens: longer texts are truncated by the encoder; None if it never truncates.
         languages: BCP-47 tags it was made for; empty means any or unknown.
         licence: SPDX id or a few words.
-        description: one line for `mlir-harness list`.
+        description: one line for people.
     """
 
     revision: str

@@ -182,16 +182,20 @@ def _language_shares(
     setting: Setting, found: Ranked, top: Best, numbering: Numbering
 ) -> dict[str, dict[str, float]]:
     shown = top.documents[:, :LANGUAGES_CUTOFF]
-    listed = np.where(shown >= 0, numbering.language_of(shown), -1)
-    places = [numbering.languages.index(language) for language in found.languages]
-    retrieved = np.array([(listed == place).sum() for place in places], np.float64)
-    relevant = np.bincount(found.language, minlength=len(places)).astype(np.float64)
-    pooled = np.array([len(numbering.numbers(part)) for part in setting.pool], np.float64)
-    shares = {}
-    for name, counts in (("top", retrieved), ("pool", pooled), ("relevant", relevant)):
-        share = counts / counts.sum() if counts.sum() else counts
-        shares[name] = dict(zip(found.languages, share.tolist(), strict=True))
-    return shares
+    place = np.full(len(numbering.languages), -1, np.int64)
+    for number, language in enumerate(found.languages):
+        place[numbering.languages.index(language)] = number
+    listed = np.where(shown >= 0, place[numbering.language_of(shown)], -1)
+    sizes = [len(numbering.numbers(part)) for part in setting.pool]
+    shares = {
+        "top": bias.language_distribution(listed, found.languages),
+        "pool": np.array(sizes) / sum(sizes),
+        "relevant": bias.language_distribution(found.language, found.languages),
+    }
+    return {
+        name: dict(zip(found.languages, values.tolist(), strict=True))
+        for name, values in shares.items()
+    }
 
 
 def macro(scores: Sequence[SettingScores]) -> dict[str, dict[str, float]]:

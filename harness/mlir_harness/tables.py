@@ -139,7 +139,14 @@ def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
     )
     if source:
         lines.append(f"Data: {source}")
-    lines += list(dict.fromkeys(note for each in cells for note in each.details.get("notes", ())))
+    lines += [str(note) for note in provenance.get("notes", ())]
+    unanswerable = [setting for setting in cell.settings if setting.unanswerable]
+    if unanswerable:
+        most = max(unanswerable, key=lambda setting: setting.unanswerable)
+        lines.append(
+            f"{len(unanswerable):,} of {len(cell.settings):,} settings leave out queries without a "
+            f"relevant document in the pool, at most {most.unanswerable:,} (in {most.id})."
+        )
     for each in cells:
         truncated = each.details.get("texts", {}).get("truncated", 0)
         if truncated:

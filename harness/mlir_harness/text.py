@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 
 _SLUG = re.compile(r"[^a-z0-9._-]+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def plain(text: str, limit: int = 200) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlir_harness.types import DoubleArray, FloatArray, IntArray
 
 _SPARE = 6  # kept beyond k, so that near ties at the k-th place can be settled exactly
-_PLACE_BITS = 9  # of a sorting key, for a place in a row
+_PLACE_BITS = 12  # of a sorting key, for a place in a row
 _CELL_BITS = 20  # of a sorting key, for a cell of scores
 
 

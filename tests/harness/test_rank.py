@@ -497,3 +497,11 @@ def test_vectors_stay_as_they_are_if_there_is_one_for_each_text() -> None:
     assert as_vectors(np.ones((2, 3)), 2).matrix.shape == (2, 3)
     with pytest.raises(EncoderError, match="2 vectors for 5 texts"):
         as_vectors(dense, 5)
+
+
+@pytest.mark.parametrize("k", [200, 2000])
+def test_long_lists_are_those_of_a_full_sort(k: int) -> None:
+    this = case(5, "normal", documents=2500, queries=4, dimension=24, k=k)
+    assert_top_lists_are_exact(
+        this, this.answers([2400, len(this.matrix) - 2400] if len(this.matrix) > 2400 else ())
+    )
