@@ -118,7 +118,7 @@ class ModelFolder:
                 f"{self.name} is a {family}, not a SentenceTransformer",
                 "choose a model that gives one dense vector per text",
             )
-        for kind in self._kinds():
+        for kind, _ in self._parts:
             if not kind.startswith("sentence_transformers."):
                 raise Unavailable(
                     f"{self.name} needs code of its own ({kind}), which is never run",
@@ -137,12 +137,33 @@ class ModelFolder:
             )
         self._check_weights()
 
-    def _kinds(self) -> Iterator[str]:
-        """The class of every module, those inside a Router too."""
-        for module in self.modules:
-            yield str(module.get("type", ""))
-            routes = self._json(str(module.get("path", "")), "router_config.json")
-            yield from map(str, routes.get("types", {}).values())
+    @cached_property
+    def _parts(self) -> list[tuple[str, Path]]:
+        """Class and folder of every module, those inside a Router too."""
+        todo = [
+            (str(module.get("type", "")), self.path, str(module.get("path", "")))
+            for module in self.modules
+        ]
+        found: list[tuple[str, Path]] = []
+        while todo:
+            kind, within, name = todo.pop(0)
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise Unavailable(
+                    f"{self.name} has a module outside its folder ({name})",
+                    self.fetch or "give the folder that save_pretrained wrote",
+                )
+            folder = within / name
+            if folder not in (known for _, known in found):
+                todo += [(str(of), folder, str(route)) for route, of in self._routes(folder)]
+            found.append((kind, folder))
+        return found
+
+    def _routes(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Folder and class of the modules inside a Router; older ones have them in config.json."""
+        for name in ("router_config.json", "config.json"):
+            routes = self._json(folder, name).get("types")
+            if isinstance(routes, dict):
+                yield from routes.items()
 
     def _check_weights(self) -> None:
         held = list(self._files())
@@ -187,12 +208,14 @@ class ModelFolder:
         """Files that vectors may depend on, in an order that every system agrees on."""
         files: list[Path] = []
         folders = [self.path]
+        # Whatever they are called, these are loaded.
+        modules = {each for _, folder in self._parts for each in (folder, *folder.parents)}
         while folders:
             for entry in folders.pop().iterdir():
-                if entry.name.startswith("."):
-                    continue
                 patterns = _IRRELEVANT_FOLDERS if entry.is_dir() else _IRRELEVANT_FILES
-                if any(fnmatch(entry.name, pattern) for pattern in patterns):
+                if entry not in modules and any(
+                    fnmatch(entry.name, pattern) for pattern in (".*", *patterns)
+                ):
                     continue
                 (folders if entry.is_dir() else files).append(entry)
         yield from sorted(files, key=lambda file: file.relative_to(self.path).as_posix())
@@ -309,7 +332,7 @@ class ModelFolder:
         kinds = [str(module.get("type", "")) for module in self.modules[:1]]
         return not any(kind.endswith("StaticEmbedding") for kind in kinds)
 
-    def _json(self, *parts: str, default: Any = None) -> Any:
+    def _json(self, *parts: str | Path, default: Any = None) -> Any:
         """A JSON file of the folder, or the default ({} unless given) if there is none."""
         path = self.path.joinpath(*parts)
         if not path.is_file():

@@ -86,5 +86,7 @@ def _tokens(encoder: ReadyEncoder, texts: list[str], context: Context) -> int | 
         return None
     try:
         return int(np.asarray(encoder.encoder.tokens(texts, context)).sum())
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return None  # it will say why when it is run

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlir_harness import fingerprint, measures, registry, scoring, shelf, sources
+from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources
 from mlir_harness.cache import Cache
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
@@ -156,19 +157,25 @@ def _check_options(request: Request, chosen: Sequence[Choice]) -> None:
 
 
 def _names(choice: Choice) -> set[str]:
-    spec = f"{choice.plugin.name}:{choice.rest}" if choice.rest else choice.plugin.name
-    return {choice.label, choice.plugin.name, spec}
+    return {choice.label, choice.plugin.name, _spec(choice)}
+
+
+def _spec(choice: Choice) -> str:
+    return f"{choice.plugin.name}:{choice.rest}" if choice.rest else choice.plugin.name
 
 
 def _options(choice: Choice, request: Request) -> dict[str, str]:
     merged: dict[str, str] = {}
-    for name in (choice.plugin.name, choice.label):  # the more special name wins
+    for name in (choice.plugin.name, _spec(choice), choice.label):  # the more special name wins
         merged |= request.options.get(name, {})
     return merged
 
 
 def _make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
-    encoder = registry.create(choice, _options(choice, request), request.offered)
+    options = _options(choice, request)
+    given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
+    with _blamed(choice, given=given):
+        encoder = registry.create(choice, options, request.offered)
     if not isinstance(encoder, Encoder):
         raise _wrong(choice, encoder, "an encoder (with `info` and `encode`)")
     info = encoder.info
@@ -188,12 +195,31 @@ def _make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
 
 
 def _make_task(choice: Choice) -> Task:
-    task = registry.create(choice, {}, {})
+    with _blamed(choice, given=bool(choice.rest and not choice.plugin.scheme)):
+        task = registry.create(choice, {}, {})
     if not isinstance(task, Task):
         raise _wrong(choice, task, "a task (with `info` and `load`)")
     if not isinstance(task.info, TaskInfo):
         raise _wrong(choice, task.info, "a TaskInfo as its `info`")
+    check.check_info(task.info, choice.label)
     return task
+
+
+@contextmanager
+def _blamed(choice: Choice, *, given: bool) -> Iterator[None]:
+    """A plugin's complaint about how it is used ends the run only if something was `given` to it.
+
+    Where nothing was, it is the plugin that cannot run here.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if given:
+            raise
+        what = f"{choice.plugin.kind.value} {plain(choice.label)}"
+        said = plain(error.message)
+        message = said if said.startswith(what) else f"{what}: {said}"
+        raise Unavailable(message, error.hint) from error
 
 
 def _wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
@@ -230,17 +256,24 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
             f"task {plain(choice.label)} has none of the languages asked for",
             f"It has {', '.join(map(plain, info.languages))}.",
         )
-    options = TaskOptions(
-        split, tuple(known), _data_dir(choice, request), _options(choice, request)
-    )
+    extra = _options(choice, request)
+    options = TaskOptions(split, tuple(known), _data_dir(choice, request), extra)
+    given = bool(extra or request.split or request.languages)
     watcher.start(f"loading {choice.label}", 0)
     try:
-        retrieval = task.load(options)
+        with _blamed(choice, given=given):
+            retrieval = task.load(options)
     finally:
         watcher.stop()
     if not isinstance(retrieval, Retrieval):
         raise _wrong(choice, retrieval, "a Retrieval when it was loaded")
+    check.check(retrieval, choice.label)
     retrieval = _keep(retrieval, request, choice)
+    if not check.answerable(retrieval):
+        raise DataError(
+            f"task {plain(choice.label)}: no query has a relevant document in any setting",
+            "Look whether the judgements name the queries and documents that are there.",
+        )
     chosen = Scoring(
         tuple(measures.parse(name) for name in info.measures),
         request.ties,
@@ -277,8 +310,6 @@ def _data_dir(choice: Choice, request: Request) -> str | None:
 
 
 def _keep(retrieval: Retrieval, request: Request, choice: Choice) -> Retrieval:
-    if not retrieval.settings:
-        raise DataError(f"task {plain(choice.label)} has no settings", "Name more languages.")
     kinds = {KINDS[name] for name in request.settings or KINDS}
     settings = tuple(setting for setting in retrieval.settings if setting.kind in kinds)
     if not settings:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mlir_harness import sources
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
 from mlir_harness.text import described, did_you_mean, plain
 
@@ -244,9 +245,10 @@ def _load(plugin: Plugin) -> Callable[..., Any]:
     module, _, attribute = plugin.value.partition(":")
     try:
         loaded: Any = importlib.import_module(module.strip())
+        sources.remember(plugin)
         for part in attribute.split("[")[0].strip().split("."):
             loaded = getattr(loaded, part)
-    except KeyboardInterrupt:
+    except (Unavailable, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise _broken(plugin, error) from error

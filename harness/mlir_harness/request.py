@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
@@ -74,10 +75,17 @@ class Request:
             )
         return replace(
             self,
-            data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
-            output=None if self.output is None else self.output.absolute(),
-            cache_dir=(self.cache_dir or files.cache_folder()).absolute(),
+            data_dir=None if self.data_dir is None else str(_absolute(Path(self.data_dir))),
+            output=None if self.output is None else _absolute(self.output),
+            cache_dir=_absolute(self.cache_dir or files.cache_folder()),
         )
+
+
+def _absolute(path: Path) -> Path:
+    """An absolute path; ~ is the home of a user, where there is such a user."""
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return path.absolute()
 
 
 class Watcher(embed.Watcher, Protocol):

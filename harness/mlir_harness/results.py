@@ -2,7 +2,7 @@
 
 results/<task>/<encoder>/<uuid>/ holds manifest.json, settings.parquet (a row per setting),
 queries.parquet (a row per setting and query) and top.parquet (a row per retrieved document).
-`current` beside it names the newest one.
+`current` beside it names the newest one; last-error.json, why the cell last had no scores.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
 
 from mlir_harness import files
 from mlir_harness.errors import StoreError
@@ -57,8 +59,8 @@ class CellResult:
         summary: kind of setting -> measure -> mean over its settings.
         settings: every setting.
         main_measure: the task's.
-        details: provenance, environment, encoder's words, counts, timings: shown by `show`.
-        folder: where it is stored, if it is.
+        details: provenance, environment, encoder's words, counts, timings.
+        folder: where it is stored, if it is; a failure is the last-error.json in it.
         stored: it was answered from the store, not computed now.
     """
 
@@ -139,23 +141,29 @@ class Store:
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
 
-        The caller holds the cell's lock.
+        The caller holds the cell's lock. An error, which has no tables, takes the place of the
+        one before and leaves the scores as they are.
 
         Raises:
-            StoreError: disk full, folder read-only, ...
+            StoreError: disk full, folder read-only, results of another version, ...
         """
         home = self.home(cell.task, cell.encoder)
+        for path in self._manifests(cell.task, cell.encoder):
+            read_manifest(path)  # nothing is put beside what this version does not know
+        text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
+        manifest = f"{text}\n".encode("utf-8", "surrogatepass")
         with files.writing("results", home, _HINT):
             home.mkdir(parents=True, exist_ok=True)
             files.sweep(home)
+            if tables is None:
+                files.replace_file(home / "last-error.json", manifest)
+                return replace(cell, folder=home)
             name = str(uuid4())
             unfinished = files.temporary(home / name)
             try:
                 unfinished.mkdir()
-                if tables is not None:
-                    _write_tables(unfinished, cell, tables)
-                text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
-                (unfinished / "manifest.json").write_text(text + "\n", "utf-8", "surrogatepass")
+                _write_tables(unfinished, cell, tables)
+                (unfinished / "manifest.json").write_bytes(manifest)
                 unfinished.rename(home / name)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -194,14 +202,18 @@ def _manifest(cell: CellResult) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """The value with NaN and infinities as None, which JSON can hold."""
+    """The value as JSON can hold it: NaN and infinities as None, foreign objects as strings."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [finite(each) for each in value]
-    return value
+    return str(value)
 
 
 def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:

@@ -130,7 +130,7 @@ def _keep_failure(cell: CellResult, store: Store | None) -> CellResult:
     try:
         with store.lock(cell.task, cell.encoder):
             return store.write(cell, None)
-    except StoreError:
+    except Exception:
         return cell  # the store itself may be what failed; the message is shown either way
 
 
@@ -155,10 +155,18 @@ def _scored(
         watcher.note(f"waiting for another run of {cell.encoder} on {cell.task} to end")
 
     stored = found()
-    if stored is not None:
-        return stored
-    with store.lock(cell.task, cell.encoder, busy):
-        return found() or _compute(cell, encoder, task, prepared, watcher, store)
+    if stored is None:
+        with store.lock(cell.task, cell.encoder, busy):
+            stored = found()
+            if stored is None:
+                return _compute(cell, encoder, task, prepared, watcher, store)
+    # The same data may lie in another folder now, or be described in other words.
+    provenance = task.retrieval.provenance
+    return replace(
+        stored,
+        sample=provenance.sample,
+        details={**stored.details, "provenance": asdict(provenance)},
+    )
 
 
 def _compute(
@@ -222,3 +230,9 @@ def _compute(
         return store.write(cell, tables(scores, numbering))
     except StoreError as error:  # the scores are there all the same
         return replace(cell, reason=error.message, hint=error.hint)
+    except Exception as error:
+        return replace(
+            cell,
+            reason=f"cannot write results: {described(error)}",
+            hint="Run again with --debug for the traceback.",
+        )

@@ -6,14 +6,25 @@ import ast
 import importlib.metadata
 import json
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xxhash
 
-from mlir_harness.registry import Plugin
+from mlir_harness.errors import Unavailable
+from mlir_harness.text import plain
+
+if TYPE_CHECKING:
+    from mlir_harness.registry import Plugin
 
 _INSTALLED = {"site-packages", "dist-packages"}
+
+# What this process runs, whatever the files say by now: the hash of every module that was
+# loaded, with the files it was made from, and the content of every such file.
+_loaded: dict[str, tuple[str, set[Path]]] = {}
+_contents: dict[Path, bytes] = {}
 
 
 def revision(plugin: Plugin, stated: str) -> str:
@@ -24,13 +35,43 @@ def revision(plugin: Plugin, stated: str) -> str:
         stated: its own word, "" for none. A module given as py: is edited between runs, and
             people forget to change a constant: its source counts whatever it says.
     """
-    given = not plugin.distribution
-    if stated and not given:
+    if stated and plugin.distribution:
         return stated
     stated = stated or f"{plugin.distribution} {plugin.version}".strip()
-    if given or _editable(plugin.distribution):
-        return f"{stated} source {_source_hash(plugin)}".strip()
+    if _changes(plugin):
+        return f"{stated} source {_loaded[_module(plugin)][0]}".strip()
     return stated
+
+
+def remember(plugin: Plugin) -> None:
+    """Note the source of a plugin right after its import: that is the code which will run.
+
+    Raises:
+        Unavailable: the source is no longer what was imported.
+    """
+    if not _changes(plugin):
+        return
+    name = _module(plugin)
+    contents = _read(name)
+    files = _loaded[name][1] if name in _loaded else set(contents)
+    edited = sorted(files ^ set(contents)) + [
+        file for file, content in contents.items() if _contents.get(file, content) != content
+    ]
+    if edited:
+        raise Unavailable(
+            f"{plain(str(edited[0]))} was edited since it was imported",
+            "Restart Python, or the notebook's kernel, to use the new code.",
+        )
+    _contents.update(contents)
+    _loaded[name] = _hash(contents), files
+
+
+def _changes(plugin: Plugin) -> bool:
+    return not plugin.distribution or _editable(plugin.distribution)
+
+
+def _module(plugin: Plugin) -> str:
+    return plugin.value.partition(":")[0].strip()
 
 
 def _editable(distribution: str) -> bool:
@@ -41,24 +82,45 @@ def _editable(distribution: str) -> bool:
         return False
 
 
-def _source_hash(plugin: Plugin) -> str:
-    module = sys.modules.get(plugin.value.partition(":")[0].strip())
+def _read(name: str) -> dict[Path, bytes]:
+    """The digests of the sources of an imported module; empty if they cannot be read."""
+    module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
     if not file:
-        return "unknown"
+        return {}
+    # __main__ has another name if it was started with -m.
+    name = getattr(getattr(module, "__spec__", None), "name", name)
+    try:
+        return {
+            source: xxhash.xxh3_128_digest(source.read_bytes())
+            for source in sorted(sources(Path(file), name))
+        }
+    except OSError:
+        return {}  # "<stdin>", say, or inside a zip file
+
+
+def _hash(contents: dict[Path, bytes]) -> str:
+    if not contents:
+        # It cannot be known whether a notebook's cells changed: nothing old is ever served.
+        return f"unknown {uuid.uuid4()}"
     state = xxhash.xxh3_128()
-    for source in sorted(sources(Path(file))):
-        state.update(f"{source.name}:{source.stat().st_size}:".encode("utf-8", "surrogateescape"))
-        state.update(source.read_bytes())
+    for source, content in contents.items():
+        state.update(f"{source.name}:".encode("utf-8", "surrogateescape"))
+        state.update(content)
     return state.hexdigest()
 
 
-def sources(file: Path) -> set[Path]:
+def sources(file: Path, name: str) -> set[Path]:
     """The file of a module, its package's, and those of the modules beside it that they import.
 
     What is installed is followed no further: its version is in the environment's record.
+
+    Args:
+        file: of the module.
+        name: of the module, with dots: how far above the file imports begin.
     """
-    root = file.parent
+    levels = name.count(".") + (file.name == "__init__.py")
+    root = file.parents[min(levels, len(file.parents) - 1)]
     while (root / "__init__.py").exists():
         root = root.parent
     found: set[Path] = set()
@@ -69,23 +131,34 @@ def sources(file: Path) -> set[Path]:
             continue
         found.add(source)
         package = root / source.relative_to(root).parts[0]
-        if package.is_dir():
-            todo += package.rglob("*.py")
+        if (package / "__init__.py").is_file():
+            todo += (path for path in package.rglob("*.py") if path.is_file())
         if _INSTALLED.isdisjoint(root.parts):
-            for name in _imported(source):
-                beside = (root / f"{name}.py", root / name / "__init__.py")
-                todo += [path for path in beside if path.is_file()]
+            todo += _imported(source, root)
     return found
 
 
-def _imported(source: Path) -> Iterator[str]:
-    """Top-level names of the modules that a file imports."""
+def _imported(source: Path, root: Path) -> Iterator[Path]:
+    """Files below `root` that a file imports."""
     try:
         tree = ast.parse(source.read_bytes())
     except (SyntaxError, ValueError, RecursionError):
         return  # compiled, say
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            for alias in node.names:
+                yield from _files(root, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            folder = Path(*source.parts[: -node.level]) if node.level else root
+            if folder.is_relative_to(root):
+                for alias in node.names:  # each may be a module
+                    yield from _files(folder, f"{node.module or ''}.{alias.name}".strip("."))
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    """Files that an import of the dotted `name` reads, looked for in `folder`."""
+    for part in name.split("."):
+        for path in (folder / f"{part}.py", folder / part / "__init__.py"):
+            if path.is_file():
+                yield path
+        folder /= part

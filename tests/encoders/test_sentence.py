@@ -544,3 +544,45 @@ def test_minilm_is_what_sentence_transformers_makes_of_it(role):
     assert encoder.info.dimension == 384
     assert encoder.info.max_tokens == 256
     close_to(encode(encoder, texts, role), theirs(folder, texts, role))
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("name", ["eval", "runs", "onnx", ".hidden", "checkpoint-1", "eval/deep"])
+@pytest.mark.parametrize("kind", ["dense", "router", "old router"])
+def test_a_module_counts_whatever_its_folder_is_called(saved, tmp_path, kind, name):
+    folder = Path(shutil.copytree(saved("dense" if kind == "dense" else "router"), tmp_path / "c"))
+    config, held = {
+        "dense": ("modules.json", "2_Dense"),
+        "router": ("router_config.json", "query_0_StaticEmbedding"),
+        "old router": ("config.json", "query_0_StaticEmbedding"),
+    }[kind]
+    if kind == "old router":
+        (folder / "router_config.json").rename(folder / config)
+    change(folder / config, held, name)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / held).rename(folder / name)
+    first = create(str(folder)).info.revision
+    weights = folder / name / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert create(str(folder)).info.revision != first
+    weights.rename(folder / name / "pytorch_model.bin")
+    unavailable(folder, f"pickle .{name}/pytorch_model.bin.")
+
+
+@pytest.mark.parametrize("path", ["../outside", "1_Pooling/../../outside", "/outside"])
+def test_a_module_outside_the_folder_is_refused(copy, path):
+    change(copy / "modules.json", "1_Pooling", path)
+    unavailable(copy, f"a module outside its folder .{path}.")
+
+
+def test_a_route_outside_the_folder_is_refused(saved, tmp_path):
+    folder = Path(shutil.copytree(saved("router"), tmp_path / "copy"))
+    change(folder / "router_config.json", "query_0_StaticEmbedding", "../outside")
+    unavailable(folder, "a module outside its folder ....outside.")

@@ -157,7 +157,9 @@ def test_a_wrong_word_is_named_with_what_was_meant(
 
 
 def test_a_factory_that_needs_an_option_says_so(desk: Desk) -> None:
-    assert_clean(desk.run(f"{PLUGINS}:needs_size"), 2, "missing a required argument: 'size'")
+    done = desk.run(f"{PLUGINS}:needs_size", "hashing", more=["--format", "json"])
+    assert_clean(done, 3, "missing a required argument: 'size'", "Its options: size")
+    assert done.cells()["hashing"]["status"] == "ok"
 
 
 def _break(text: str) -> str:
@@ -204,6 +206,11 @@ def test_a_missing_or_empty_data_folder_says_what_belongs_there(desk: Desk) -> N
 def test_a_task_that_fails_leaves_the_others_alone(desk: Desk) -> None:
     names = ("failing_task", "exiting_task", "empty_task", "spoilt_task", "not_callable", "small")
     tasks = ",".join(f"{PLUGINS}:{name}" for name in names)
+    (desk.root / "data").rename(desk.root / "xquad-r")
+    (desk.root / "data").mkdir()
+    (desk.root / "xquad-r").rename(desk.root / "data" / "xquad-r")
+    for name in names:
+        (desk.root / "data" / f"{PLUGINS}:{name}").mkdir()
     done = desk.run("hashing", more=["--tasks", tasks, "--format", "json"])
     assert_clean(done, 3)
     cells = {cell["task"].rpartition(":")[2]: cell for cell in done.json()["cells"]}

@@ -46,6 +46,9 @@ def test_an_installed_package_brings_encoders_a_scheme_and_a_task(desk: Desk) ->
     assert "vowels      acme-retrieval 2.3  acme_retrieval.encoders:vowels" in listed.out
     assert "alphabet:…  acme-retrieval 2.3  acme_retrieval.encoders:alphabet" in listed.out
     assert "capitals" in desk.do("list", "tasks").out
+    (desk.root / "data").rename(desk.root / "xquad-r")  # with several tasks, each has a folder
+    (desk.root / "data" / "capitals").mkdir(parents=True)
+    (desk.root / "xquad-r").rename(desk.root / "data" / "xquad-r")
     names = ("vowels", "umlauts=vowels", "alphabet:aeiou", "acme-retrieval/vowels")
     more = ["--tasks", "capitals", "--format", "json", "--option", "umlauts.extra=äöü"]
     done = desk.run(*names, more=more)
@@ -187,3 +190,82 @@ def test_options_of_a_label_win_over_those_of_its_plugin(desk: Desk) -> None:
         manifest = json.loads((Path(cell["folder"]) / "manifest.json").read_text())
         sizes[label] = manifest["details"]["encoder"]["options"]["size"]
     assert sizes == {"a": "5", "b": "6"}
+
+
+_SIZED = "from plugins_for_tests import sized\ndef make(): return sized({size!r}, revision='')\n"
+_EVALUATIONS = """
+import os
+from pathlib import Path
+from mlir_harness import evaluate
+def show(name="py:mine:make"):
+    where = {"languages": "de,en", "data_dir": "data", "cache_dir": "cache"}
+    (cell,) = evaluate(name, "xquad-r", **where).cells
+    print(cell.fingerprints.get("encoder") or f"{cell.reason}; {cell.hint}")
+"""
+
+
+def evaluations(desk: Desk, program: str) -> list[str]:
+    """What a process that calls show() prints: the encoder's fingerprint, or why there is none."""
+    process = desk.start(program=("-c", _EVALUATIONS + program))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.splitlines()
+
+
+def test_code_edited_after_its_import_is_refused_not_mistaken_for_the_new(desk: Desk) -> None:
+    (desk.root / "mine.py").write_text(_SIZED.format(size="5"))
+    edit = f"Path('mine.py').write_text({_SIZED.format(size='6')!r})"
+    first, again, refused = evaluations(desk, f"show()\nshow()\n{edit}\nshow()")
+    assert first == again
+    assert "mine.py was edited since it was imported; Restart Python, or the " in refused
+    (restarted,) = evaluations(desk, "show()")
+    assert restarted not in (first, refused)
+
+
+def test_an_edit_behind_a_second_module_is_noticed_too(desk: Desk) -> None:
+    (desk.root / "helper.py").write_text(_SIZED.format(size="5"))
+    for name in ("mine", "other"):
+        (desk.root / f"{name}.py").write_text("from helper import make\n")
+    edit = f"Path('helper.py').write_text({_SIZED.format(size='6')!r})"
+    _, refused = evaluations(desk, f"show()\n{edit}\nshow('py:other:make')")
+    assert "helper.py was edited since it was imported" in refused
+
+
+def test_a_module_that_failed_can_be_mended_and_tried_again(desk: Desk) -> None:
+    (desk.root / "mine.py").write_text("1 / 0\n")
+    edit = f"Path('mine.py').write_text({_SIZED.format(size='6')!r})"
+    failed, mended = evaluations(desk, f"show()\n{edit}\nshow()")
+    assert "ZeroDivisionError" in failed
+    assert (mended,) == tuple(evaluations(desk, "show()"))
+
+
+@pytest.mark.parametrize("file", ["", "__file__ = '<stdin>'\n"])
+def test_code_without_a_file_is_never_taken_for_other_code(desk: Desk, file: str) -> None:
+    program = file + _SIZED.format(size="5") + "show('py:__main__:make')\n"
+    seen = evaluations(desk, program + program) + evaluations(desk, program)
+    assert len(set(seen)) == 3
+    assert not any(";" in fingerprint for fingerprint in seen)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from .helper import make",
+        "from . import helper; make = helper.make",
+        "from ..deep.helper import make",
+        "from nest.deep.helper import make",
+        "import nest.deep.helper as helper; make = helper.make",
+    ],
+)
+def test_imports_within_folders_without_init_are_followed(desk: Desk, line: str) -> None:
+    folder = desk.root / "nest" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(line + "\n")
+    (folder / "helper.py").write_text(_SIZED.format(size="5"))
+    first = evaluations(desk, "show('py:nest.deep.mine:make')")
+    (folder / "unrelated.py").write_text("")
+    assert evaluations(desk, "show('py:nest.deep.mine:make')") == first
+    (folder / "helper.py").write_text(_SIZED.format(size="5") + "# edited\n")
+    edited = evaluations(desk, "show('py:nest.deep.mine:make')")
+    assert edited != first
+    assert ";" not in first[0] + edited[0]

@@ -78,9 +78,16 @@ def test_only_the_same_prints_and_enough_depth_are_found(tmp_path: Path) -> None
 def test_failures_are_stored_and_never_found(tmp_path: Path) -> None:
     store = Store(tmp_path)
     good = write(store, cell())
-    bad = write(store, cell(status="error", reason="\ud800", summary={}, settings=()))
+    for reason in ("first", "\ud800"):
+        bad = write(store, cell(status="error", reason=reason, summary={}, settings=()))
     assert bad.folder is not None
-    assert json.loads((bad.folder / "manifest.json").read_bytes())["reason"]
+    assert good.folder is not None
+    # The last failure alone is kept, beside the scores.
+    assert {path.name for path in bad.folder.iterdir()} >= {"current", "last-error.json"}
+    assert [path for path in bad.folder.iterdir() if path.is_dir()] == [good.folder]
+    assert (bad.folder / "current").read_text() == f"{good.folder.name}\n"
+    content = (bad.folder / "last-error.json").read_text("utf-8", "surrogatepass")
+    assert json.loads(content)["reason"] == "\ud800"
     found = store.find("t", "../e", PRINTS, 10)
     assert found is not None
     assert found.folder == good.folder
@@ -123,6 +130,11 @@ def test_an_unknown_schema_is_refused(tmp_path: Path, schema: object) -> None:
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": schema}))
     with pytest.raises(StoreError, match="this version reads 1") as caught:
         store.find("t", "../e", PRINTS, 10)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for status in ("ok", "error"):
+        with pytest.raises(StoreError, match="this version reads 1"):
+            write(store, cell(status=status))
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert "--output" in caught.value.hint
     assert "\x1b" not in caught.value.message
 
@@ -140,6 +152,18 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
 def test_finite() -> None:
     held = {1: (math.nan, 1.0), "a": [{"b": math.inf}], "c": np.float64("nan"), "d": "NaN"}
     assert finite(held) == {"1": [None, 1.0], "a": [{"b": None}], "c": None, "d": "NaN"}
+    foreign = [np.int64(3), np.float32("inf"), np.array([1, 2]), Path("a"), True, None]
+    assert finite(foreign) == [3, None, [1, 2], "a", True, None]
+
+
+def test_words_that_are_no_json_lose_no_scores(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    details = {"scoring": {"depth": np.int64(10)}, "folder": Path("a"), "seen": {"x"}}
+    written = write(store, cell(details=details))
+    found = store.find("t", "../e", PRINTS, 10)
+    assert found is not None
+    assert found.folder == written.folder
+    assert found.details == {"scoring": {"depth": 10}, "folder": "a", "seen": ["x"]}
 
 
 def test_a_run_explains_results_of_another_version(tmp_path: Path) -> None:

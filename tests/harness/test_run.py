@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import plugins_for_tests
 import pytest
 from command import PLUGINS, Desk
 from lareqa_files import write_lareqa
+from plugins_for_tests import Small, Spelling
 
-from mlir_harness import evaluate
+from mlir_harness import evaluate, registry
+from mlir_harness.errors import UsageError
+from mlir_harness.plan import plan
+from mlir_harness.prepare import prepare
+from mlir_harness.protocols import Context, TaskInfo
+from mlir_harness.request import Request, Silent
 
 SPELLING = f"{PLUGINS}:spelling"
 
@@ -180,3 +191,160 @@ def test_several_tasks_have_a_folder_each(tmp_path: Path) -> None:
     )
     assert [cell.status for cell in report.cells] == ["ok", "unavailable"]
     assert "no folder mlqa-r" in str(report.cells[1].reason)
+
+
+SMALL = f"{PLUGINS}:small"
+
+
+def plugin(monkeypatch: pytest.MonkeyPatch, make: Any) -> str:
+    """The name of a plugin that `make` makes."""
+    monkeypatch.setattr(plugins_for_tests, "made_here", make, raising=False)
+    return f"{PLUGINS}:made_here"
+
+
+def _complain(**options: Any) -> Spelling:
+    raise UsageError(f"no such thing in {sorted(options)}", "Mend it.")
+
+
+def test_a_complaint_of_a_plugin_that_was_given_nothing_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = plugin(monkeypatch, _complain)
+    report = evaluate([name, "hashing"], SMALL, cache_dir=tmp_path)
+    assert [cell.status for cell in report.cells] == ["unavailable", "ok"]
+    assert report.cells[0].reason == f"encoder {name}: no such thing in []"
+    assert report.cells[0].hint == "Mend it."
+    with pytest.raises(UsageError, match="no such thing in"):
+        evaluate(name, SMALL, cache_dir=tmp_path, options={name: {"a": "1"}})
+    # A task may complain while it loads, too.
+    name = plugin(monkeypatch, lambda: Small(lambda retrieval: _complain()))
+    report = evaluate("hashing", [name, SMALL], cache_dir=tmp_path)
+    assert [cell.status for cell in report.cells] == ["unavailable", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"measures": ()}, "names no measures"),
+        ({"measures": "AP"}, "names no measures"),
+        ({"measures": ("AP", "MAP")}, "unknown measure 'MAP'"),
+        ({"splits": ()}, "names no splits"),
+    ],
+)
+def test_a_task_that_misdescribes_itself_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    class Misdescribed(Small):
+        @property
+        def info(self) -> TaskInfo:
+            return replace(super().info, **changes)
+
+    name = plugin(monkeypatch, Misdescribed)
+    report = evaluate("hashing", [name, SMALL], cache_dir=tmp_path)
+    assert [cell.status for cell in report.cells] == ["unavailable", "ok"]
+    assert said in str(report.cells[0].reason)
+    assert name in str(report.cells[0].reason)
+
+
+def test_what_a_task_loads_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = plugin(monkeypatch, lambda: Small(names=("a", "b", "a")))
+    report = evaluate("hashing", [name, SMALL], cache_dir=tmp_path)
+    assert [cell.status for cell in report.cells] == ["error", "ok"]
+    assert "query collection en: duplicate id 'a'" in str(report.cells[0].reason)
+
+
+def test_a_task_that_nothing_answers_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = plugin(monkeypatch, lambda: Small(lambda r: replace(r, judgements={})))
+    (cell,) = evaluate("hashing", name, cache_dir=tmp_path).cells
+    assert cell.status == "error"
+    assert "no query has a relevant document in any setting" in str(cell.reason)
+
+
+def test_a_counter_that_exits_ends_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Exiting(Spelling):
+        def tokens(self, texts: Sequence[str], context: Context) -> Any:
+            del texts, context
+            sys.exit(3)
+
+    name = plugin(monkeypatch, Exiting)
+    request = Request([name, "hashing"], [SMALL], cache_dir=tmp_path)
+    cells = plan(prepare(request, Silent()))
+    assert [cell.tokens for cell in cells] == [None, None]
+
+
+def test_options_reach_an_encoder_by_each_of_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    def variants(variant: str = "", **options: str) -> Spelling:
+        seen.append({"variant": variant, **options})
+        return Spelling()
+
+    value = "plugins_for_tests:made_here"
+    plugin(monkeypatch, variants)
+    own = registry.Plugin(registry.Kind.ENCODER, "own", value, "", "")
+    task = registry.resolve(registry.Kind.TASK, SMALL).plugin
+    held = {registry.Kind.ENCODER: (own,), registry.Kind.TASK: (task,)}
+    monkeypatch.setattr(registry, "plugins", held.__getitem__)
+    options = {
+        "own": {"a": "name", "b": "name", "c": "name"},
+        "own:big": {"b": "spec", "c": "spec"},
+        "m": {"c": "label"},
+    }
+    request = Request(["m=own:big"], [SMALL], cache_dir=tmp_path, options=options)
+    prepare(request, Silent())
+    assert seen == [{"variant": "big", "a": "name", "b": "spec", "c": "label"}]
+
+
+def test_folders_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    request = Request(
+        ["e"], ["t"], data_dir="~/d", output=Path("~/o"), cache_dir=Path("~/c")
+    ).checked()
+    assert request.data_dir == "/home/me/d"
+    assert (request.output, request.cache_dir) == (Path("/home/me/o"), Path("/home/me/c"))
+    unknown = Request(["e"], ["t"], data_dir="~nobody-of-this-name/d").checked()
+    assert unknown.data_dir == str(Path.cwd() / "~nobody-of-this-name" / "d")
+
+
+def test_stored_scores_name_the_folder_of_this_run(tmp_path: Path) -> None:
+    write_lareqa(tmp_path / "first", ("de",))
+
+    def provenance(folder: str) -> tuple[bool, str]:
+        (cell,) = evaluate(
+            "hashing",
+            "xquad-r",
+            languages=["de"],
+            data_dir=tmp_path / folder,
+            cache_dir=tmp_path / "c",
+            output=tmp_path / "o",
+        ).cells
+        return cell.stored, cell.details["provenance"]["source"]
+
+    assert provenance("first") == (False, str(tmp_path / "first"))
+    (tmp_path / "first").rename(tmp_path / "second")
+    assert provenance("second") == (True, str(tmp_path / "second"))
+
+
+def test_failures_leave_the_scores_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(*, fails: bool) -> None:
+        def change(matrix: Any, context: Context) -> Any:
+            del context
+            return None if fails else matrix
+
+        name = plugin(monkeypatch, lambda: Spelling(change))
+        # Other vectors each time: only the results are shared.
+        cache = tmp_path / f"cache-{fails}"
+        evaluate(name, SMALL, cache_dir=cache, output=tmp_path / "o", fresh=True)
+
+    for fails in (False, True, True):
+        answer(fails=fails)
+    (current,) = (tmp_path / "o").rglob("current")
+    (manifest,) = (tmp_path / "o").rglob("manifest.json")
+    (error,) = (tmp_path / "o").rglob("last-error.json")
+    assert current.read_text().strip() == manifest.parent.name
+    assert error.parent == current.parent
+    assert "not numbers" in json.loads(error.read_text())["reason"]
