@@ -75,7 +75,9 @@ def evaluate(
     languages: str | Sequence[str] = (),
     settings: str | Sequence[str] = (),
     split: str = "",
+    data: Literal["auto", "real", "sample"] = "auto",
     data_dir: str | Path | None = None,
+    strict: bool = False,
     output: str | Path | None = None,
     cache_dir: str | Path | None = None,
     fresh: bool = False,
@@ -95,7 +97,9 @@ def evaluate(
         languages: BCP-47 tags to keep, as a list or separated by commas; () for all.
         settings: of "mono", "cross", "multi", likewise; () for all.
         split: "" for each task's default.
+        data: "real" files, the bundled "sample", or "auto": the sample where there are none.
         data_dir: folder with the tasks' files, or with one folder per task.
+        strict: flaws in the data that are otherwise noted are errors.
         output: folder to store results in, and to answer from; None for neither.
         cache_dir: folder for vectors; None for the user's cache.
         fresh: compute again what is stored.
@@ -117,7 +121,9 @@ def evaluate(
         languages=names(languages),
         settings=names(settings),
         split=split,
+        data=data,
         data_dir=None if data_dir is None else str(data_dir),
+        strict=strict,
         output=None if output is None else Path(output),
         cache_dir=None if cache_dir is None else Path(cache_dir),
         fresh=fresh,

@@ -70,11 +70,19 @@ def cli() -> None:
 @_names("--settings", "Kinds to keep: mono, cross, multi; default all.")
 @click.option("--split", default="", help="Part of the data; default the task's own.")
 @click.option(
+    "--data",
+    type=click.Choice(["auto", "real", "sample"]),
+    default="auto",
+    show_default=True,
+    help="Real files, the bundled sample, or the sample where there are no real files.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder with the task's files; with several tasks, a folder for each inside.",
 )
+@click.option("--strict", is_flag=True, help="Flaws in the data that are noted else are errors.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

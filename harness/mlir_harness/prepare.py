@@ -257,7 +257,15 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
             f"It has {', '.join(map(plain, info.languages))}.",
         )
     extra = _options(choice, request)
-    options = TaskOptions(split, tuple(known), _data_dir(choice, request), extra)
+    options = TaskOptions(
+        split=split,
+        languages=tuple(known),
+        data=request.data,
+        data_dir=_data_dir(choice, request),
+        cache_dir=None if request.cache_dir is None else str(request.cache_dir),
+        strict=request.strict,
+        extra=extra,
+    )
     given = bool(extra or request.split or request.languages)
     watcher.start(f"loading {choice.label}", 0)
     try:

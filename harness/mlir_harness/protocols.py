@@ -152,14 +152,23 @@ class TaskOptions:
     Attributes:
         split: "" for the task's default.
         languages: query and document languages to keep; empty for all of the task's.
+        data: "real" never falls back, "sample" takes the bundled sample, "auto" takes the sample
+            where the real files are not on this machine and no folder was given.
         data_dir: a folder given by the user, with the task's files or a folder of its name;
-            None: the task looks in its cache.
+            None: the task looks below `cache_dir`.
+        cache_dir: where fetched files lie (data/<task>) and what a task prepared from files too
+            large for memory (corpora); None: the user's cache folder.
+        strict: what is usually counted and noted, such as judgements of unknown documents, is
+            an error.
         extra: `--option TASK.key=value` pairs.
     """
 
     split: str = ""
     languages: tuple[str, ...] = ()
+    data: Literal["auto", "real", "sample"] = "auto"
     data_dir: str | None = None
+    cache_dir: str | None = None
+    strict: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -201,4 +210,53 @@ class Task(Protocol):
 
     def load(self, options: TaskOptions) -> Retrieval:
         """Read the data; raises DataError naming file and place, or Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that a task is made of, and where it comes from.
+
+    Attributes:
+        url: https://…, or hf://datasets/OWNER/NAME@REVISION/PATH for the Hugging Face hub; both
+            name one revision.
+        path: where it lies, relative to the task's folder; of an archive, "" or the folder that
+            its members are unpacked into.
+        members: of an archive (zip, tar): member -> path below `path`; a member may stand
+            for what ends in it. Nothing else is unpacked. None for an ordinary file.
+        size: bytes to announce, as far as is known.
+        sha256: of the file as published; "" is recorded at the first download.
+    """
+
+    url: str
+    path: str
+    members: Mapping[str, str] | None = None
+    size: int | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A published figure beside the one found: "sentences (th)", 852, 852."""
+
+    what: str
+    expected: int
+    found: int
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    """A task whose files can be downloaded; `mlir-harness fetch` asks it what."""
+
+    def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
+        """The files of these languages; () for all."""
+        ...
+
+
+@runtime_checkable
+class Published(Protocol):
+    """A task whose sizes were published; `mlir-harness data verify` compares."""
+
+    def published(self, retrieval: Retrieval) -> Sequence[Count]:
+        """What the publication says of the languages that `retrieval` holds."""
         ...

@@ -20,6 +20,7 @@ KINDS = {
     "multi": SettingKind.MULTILINGUAL,
 }
 Ties: TypeAlias = Literal["hash", "trec"]
+Data: TypeAlias = Literal["auto", "real", "sample"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Request:
         languages: BCP-47 tags to keep; () for all.
         settings: of "mono", "cross", "multi"; () for all.
         split: "" for the task's default.
+        data: see protocols.TaskOptions.
         data_dir: folder with the tasks' files, or with one folder per task.
+        strict: see protocols.TaskOptions.
         output, cache_dir: where results and vectors go; None for no results, default cache.
         fresh: compute again what is stored.
         options: plugin name or label -> its options.
@@ -44,7 +47,9 @@ class Request:
     languages: Sequence[str] = ()
     settings: Sequence[str] = ()
     split: str = ""
+    data: Data = "auto"
     data_dir: str | None = None
+    strict: bool = False
     output: Path | None = None
     cache_dir: Path | None = None
     fresh: bool = False
@@ -62,6 +67,7 @@ class Request:
         """
         for what, names, known in (
             ("kind of setting", self.settings, [*KINDS]),
+            ("source of data", [self.data], [*get_args(Data)]),
             ("order of ties", [self.ties], [*get_args(Ties)]),
             ("gain", [self.gain], [*get_args(Gain)]),
         ):

@@ -8,16 +8,13 @@ through their ids.
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from mlir_harness.errors import DataError, Unavailable, UsageError
-from mlir_harness.protocols import Task, TaskInfo, TaskOptions
+from mlir_harness.errors import DataError
+from mlir_harness.protocols import Count, Download, Task, TaskInfo, TaskOptions
 from mlir_harness.types import (
     Collection,
     Provenance,
@@ -28,9 +25,11 @@ from mlir_harness.types import (
     Slice,
     SparseJudgements,
 )
+from mlir_tasks.places import Place, check_split, chosen_languages, locate, refuse_options
 from mlir_tasks.squad import MarkedSquad, join_paragraphs, read_squad
 
 _REPOSITORY = "https://github.com/google-research-datasets/lareqa"
+_RAW = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
 _LAREQA = (
     "Roy et al. 2020, LAReQA: Language-agnostic answer retrieval from a multilingual pool, "
     "EMNLP 2020, arXiv:2004.05484"
@@ -46,12 +45,14 @@ class Release:
         counts: language -> (questions, candidate sentences), the paper's Table 1, in the
             order tables show the languages.
         origin: where the files are to be had.
+        revision: commit of the repository that holds them.
         licence, citation, description: for people.
     """
 
     name: str
     counts: Mapping[str, tuple[int, int]]
     origin: str
+    revision: str
     licence: str
     citation: str
     description: str
@@ -73,6 +74,7 @@ _XQUAD_R = Release(
         "zh": (1190, 1196),
     },
     origin=f"{_REPOSITORY} (folder xquad-r; the Hub's xquad_r has no sentence_breaks)",
+    revision="5405d2a77e83d5ccb47623a3f9e5604c3f103193",
     licence="CC-BY-SA-4.0",
     citation=f"{_LAREQA}; questions: Artetxe et al. 2020, XQuAD, arXiv:1910.11856",
     description="Find the sentence that answers a question; 11 parallel languages (LAReQA)",
@@ -90,6 +92,7 @@ _MLQA_R = Release(
         "zh": (504, 2322),
     },
     origin=f"{_REPOSITORY}/tree/354d67d/mlqa-r (it left the main branch with commit b91469b)",
+    revision="354d67d1cd066854cdfbf5ad0e6105528976141d",
     licence="CC-BY-NC-4.0",
     citation=f"{_LAREQA}; questions: Lewis et al. 2020, MLQA, arXiv:1910.07475",
     description="Find the sentence that answers a question; 7 partly parallel languages (LAReQA)",
@@ -102,7 +105,7 @@ def xquad_r(**options: object) -> Task:
     Raises:
         UsageError: an option was given.
     """
-    _refuse_options(_XQUAD_R.name, options)
+    refuse_options(_XQUAD_R.name, options)
     return Lareqa(_XQUAD_R)
 
 
@@ -112,7 +115,7 @@ def mlqa_r(**options: object) -> Task:
     Raises:
         UsageError: an option was given.
     """
-    _refuse_options(_MLQA_R.name, options)
+    refuse_options(_MLQA_R.name, options)
     return Lareqa(_MLQA_R)
 
 
@@ -143,15 +146,15 @@ class Lareqa:
             Unavailable: no folder with the task's files on this machine.
             DataError: files are missing, unreadable or malformed.
         """
-        _refuse_options(self.release.name, options.extra)
-        _check_split(self.release.name, options.split, self.info.splits)
-        languages = _chosen_languages(self.release, options.languages)
+        refuse_options(self.release.name, options.extra)
+        check_split(self.release.name, options.split, self.info.splits)
+        release = self.release
+        languages = chosen_languages(release.name, tuple(release.counts), options.languages)
+        names = {language: f"{language}.json" for language in languages}
+        hint = f"Take the file from {release.origin}."
         try:
-            folder = _find_folder(self.release, options.data_dir, languages)
-            hint = f"Take the file from {self.release.origin}."
-            files = {
-                language: read_squad(folder / f"{language}.json", hint) for language in languages
-            }
+            place = locate(release.name, tuple(names.values()), options, release.origin)
+            files = {each: read_squad(place.folder / names[each], hint) for each in languages}
         except OSError as error:
             raise DataError(f"{error.filename}: {error.strerror}") from error
         return Retrieval(
@@ -175,75 +178,31 @@ class Lareqa:
             settings=_settings(languages),
             clusters=join_paragraphs(files),
             provenance=Provenance(
-                source=str(folder), licence=self.release.licence, notes=_notes(self.release, files)
+                source=place.source,
+                licence=place.licence(release.licence),
+                sample=place.sample,
+                notes=_notes(release, files, place),
             ),
         )
 
+    def downloads(self, languages: tuple[str, ...]) -> tuple[Download, ...]:
+        """One file a language."""
+        release = self.release
+        base = f"{_RAW}/{release.revision}/{release.name}"
+        chosen = chosen_languages(release.name, tuple(release.counts), languages)
+        return tuple(Download(f"{base}/{each}.json", f"{each}.json") for each in chosen)
 
-def _refuse_options(name: str, options: Mapping[str, object]) -> None:
-    if options:
-        given = ", ".join(repr(option) for option in options)
-        raise UsageError(f"{name} takes no options, but was given {given}", "Leave them out.")
-
-
-def _check_split(name: str, split: str, known: tuple[str, ...]) -> None:
-    if split and split not in known:
-        raise UsageError(f"{name} has no split {split!r}", f"It has: {', '.join(known)}.")
-
-
-def _chosen_languages(release: Release, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The languages asked for in the task's own order; all of them where none is named."""
-    known = list(release.counts)
-    unknown = [language for language in asked if language not in known]
-    if unknown:
-        # One shared letter of two is no likeness, hence a cutoff above one half.
-        near = [difflib.get_close_matches(one.lower(), known, 1, 0.55) for one in unknown]
-        guesses = " and ".join(dict.fromkeys(match for matches in near for match in matches))
-        raise UsageError(
-            f"{release.name} has no language {', '.join(map(repr, unknown))}",
-            f"{f'Did you mean {guesses}? ' if guesses else ''}It has: {', '.join(known)}.",
+    def published(self, retrieval: Retrieval) -> tuple[Count, ...]:
+        """Questions and sentences by language, as in the paper's Table 1."""
+        return tuple(
+            Count(f"{what} ({language})", expected, len(found[language]))
+            for language, sizes in self.release.counts.items()
+            if language in retrieval.queries
+            for what, expected, found in (
+                ("questions", sizes[0], retrieval.queries),
+                ("sentences", sizes[1], retrieval.documents),
+            )
         )
-    return tuple(language for language in known if not asked or language in asked)
-
-
-def _find_folder(release: Release, data_dir: str | None, languages: tuple[str, ...]) -> Path:
-    """The folder that holds every file needed."""
-    homes = _data_homes() if data_dir is None else [_expanded(data_dir)]
-    own = [home / release.name for home in homes]
-    files = [f"{language}.json" for language in languages]
-
-    def hint(wanted: list[str]) -> str:
-        where = f"name their folder with --data-dir, or put them into {own[-1]}"
-        return f"Take {', '.join(wanted)} from {release.origin} and {where}."
-
-    folder = next((one for one in own if one.is_dir()), None)
-    if folder is None and data_dir is None:
-        looked = " or ".join(map(str, own))
-        raise Unavailable(f"{release.name} is not on this machine: no {looked}", hint(files))
-    if folder is None:
-        folder = homes[0]  # given by hand, it may be the task's own folder
-        if not folder.is_dir():
-            raise DataError(f"the data folder {folder} does not exist or is no folder", hint(files))
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)} of {release.name}", hint(missing))
-    return folder
-
-
-def _data_homes() -> list[Path]:
-    """Where data lies when no folder is given, first choice first; the cache is last."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
-        cache = _expanded("~/.cache")
-    given = os.environ.get("MLIR_HARNESS_DATA")
-    return [*([_expanded(given)] if given else []), cache / "mlir-harness" / "data"]
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # an unknown user, or no home: then nothing is found there
-        return Path(path)
 
 
 def _settings(languages: tuple[str, ...]) -> tuple[Setting, ...]:
@@ -272,7 +231,7 @@ def _judgements(asked: MarkedSquad, answering: MarkedSquad) -> SparseJudgements:
     return SparseJudgements(Relevant(indptr, documents, np.ones_like(documents)))
 
 
-def _notes(release: Release, files: Mapping[str, MarkedSquad]) -> tuple[str, ...]:
+def _notes(release: Release, files: Mapping[str, MarkedSquad], place: Place) -> tuple[str, ...]:
     """What a reader of the tables must know: counts, and where they are not those published."""
     counts = {
         language: (len(squad.questions), len(squad.sentences)) for language, squad in files.items()
@@ -287,6 +246,6 @@ def _notes(release: Release, files: Mapping[str, MarkedSquad]) -> tuple[str, ...
         notes.append(f"questions shared by two languages: {min(shared)} to {max(shared)} a pair")
     # Catches a folder of the other task, a truncated file and a later edition alike.
     other = [language for language in files if counts[language] != release.counts[language]]
-    if other:
+    if other and not place.sample:
         notes.append(f"counts differ from those published: {', '.join(other)}")
     return tuple(notes)

@@ -1,0 +1,147 @@
+"""Where a task's files are: a folder given by hand, this machine's cache, or the bundled sample."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlir_harness.errors import DataError, Unavailable, UsageError
+from mlir_harness.protocols import TaskOptions
+
+SAMPLES = Path(__file__).parent / "samples"
+SAMPLE_SOURCE = "bundled sample, written for mlir-harness"
+SAMPLE_LICENCE = "Apache-2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with the files of a task.
+
+    Attributes:
+        folder: which.
+        sample: it holds the bundled sample.
+    """
+
+    folder: Path
+    sample: bool = False
+
+    @property
+    def source(self) -> str:
+        """What provenance says of it."""
+        return SAMPLE_SOURCE if self.sample else str(self.folder)
+
+    def licence(self, real: str) -> str:
+        """The sample's licence, or that of the `real` data."""
+        return SAMPLE_LICENCE if self.sample else real
+
+
+def locate(task: str, files: Sequence[str], options: TaskOptions, origin: str) -> Place:
+    """The folder that holds every one of `files`.
+
+    Args:
+        task: its name, and that of its folder.
+        files: paths below the folder.
+        options: which source, and where.
+        origin: where the files are to be had, for messages.
+
+    Raises:
+        UsageError: a folder is given and the sample asked for.
+        Unavailable: not on this machine.
+        DataError: the folder is there, and files are missing.
+    """
+    sample = SAMPLES / task
+    if options.data == "sample":
+        if options.data_dir is not None:
+            raise UsageError(
+                "--data sample and --data-dir exclude each other", "Leave one of them out."
+            )
+        if not sample.is_dir():
+            raise Unavailable(f"{task} has no bundled sample", "Use --data real.")
+        return Place(sample, sample=True)
+    homes = _homes(options) if options.data_dir is None else [_expanded(options.data_dir)]
+    own = [home / task for home in homes]
+
+    def hint(wanted: Sequence[str]) -> str:
+        where = f"name their folder with --data-dir, or put them into {own[-1]}"
+        return f"Take {_listed(wanted)} from {origin} and {where}."
+
+    folder = next((one for one in own if one.is_dir()), None)
+    if folder is None and options.data_dir is None:
+        if options.data == "auto" and sample.is_dir():
+            return Place(sample, sample=True)
+        looked = " or ".join(map(str, own))
+        raise Unavailable(f"{task} is not on this machine: no {looked}", hint(files))
+    if folder is None:
+        folder = homes[0]  # given by hand, it may be the task's own folder
+        if not folder.is_dir():
+            raise DataError(f"the data folder {folder} does not exist or is no folder", hint(files))
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise DataError(f"{folder} lacks {_listed(missing)} of {task}", hint(missing))
+    return Place(folder)
+
+
+def prepared(options: TaskOptions) -> Path:
+    """Where to keep what is prepared from files too large for memory."""
+    return _cache(options) / "corpora"
+
+
+def chosen_languages(task: str, known: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
+    """The languages asked for in the task's own order; all of them where none is named.
+
+    Raises:
+        UsageError: the task has no such language.
+    """
+    unknown = [language for language in asked if language not in known]
+    if unknown:
+        # One shared letter of two is no likeness, hence a cutoff above one half.
+        near = [difflib.get_close_matches(one.lower(), known, 1, 0.55) for one in unknown]
+        guesses = " and ".join(dict.fromkeys(match for matches in near for match in matches))
+        raise UsageError(
+            f"{task} has no language {', '.join(map(repr, unknown))}",
+            f"{f'Did you mean {guesses}? ' if guesses else ''}It has: {', '.join(known)}.",
+        )
+    return tuple(language for language in known if not asked or language in asked)
+
+
+def refuse_options(task: str, options: Mapping[str, object]) -> None:
+    """Raise UsageError if a task that takes no options was given some."""
+    if options:
+        given = ", ".join(repr(option) for option in options)
+        raise UsageError(f"{task} takes no options, but was given {given}", "Leave them out.")
+
+
+def check_split(task: str, split: str, known: Sequence[str]) -> None:
+    """Raise UsageError if the task has no such split; "" is its default."""
+    if split and split not in known:
+        raise UsageError(f"{task} has no split {split!r}", f"It has: {', '.join(known)}.")
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _homes(options: TaskOptions) -> list[Path]:
+    """Where data lies when no folder is given, first choice first; the cache is last."""
+    given = os.environ.get("MLIR_HARNESS_DATA")
+    return [*([_expanded(given)] if given else []), _cache(options) / "data"]
+
+
+def _cache(options: TaskOptions) -> Path:
+    if options.cache_dir is not None:
+        return _expanded(options.cache_dir)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
+        cache = _expanded("~/.cache")
+    return cache / "mlir-harness"
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # an unknown user, or no home: then nothing is found there
+        return Path(path)
