@@ -88,6 +88,7 @@ def evaluate(
     ties: Literal["hash", "trec"] = "hash",
     gain: Literal["linear", "exponential"] = "linear",
     depth: int | None = None,
+    search: str = "exact",
 ) -> Report:
     """Evaluate encoders on tasks, as `mlir-harness run` does.
 
@@ -108,6 +109,7 @@ def evaluate(
         ties: "hash" or "trec" (trec_eval's order of names).
         gain: of nDCG.
         depth: documents per query in the top lists; None for the task's own.
+        search: "exact", or "faiss:FACTORY" to compare an index with it; needs faiss-cpu.
 
     Raises:
         UsageError: a name, language or option is unknown.
@@ -132,6 +134,7 @@ def evaluate(
         ties=ties,
         gain=gain,
         depth=depth,
+        search=search,
     )
     watcher = runner.Silent()
     return Report(tuple(runner.run(runner.prepare(request, watcher), watcher)))

@@ -124,6 +124,13 @@ def cli() -> None:
     help="Documents per query kept with the results; default the task's own.",
 )
 @click.option(
+    "--search",
+    default="exact",
+    show_default=True,
+    metavar="exact|faiss:FACTORY",
+    help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
+)
+@click.option(
     "--option",
     "options",
     multiple=True,
