@@ -14,6 +14,7 @@ from mlir_harness.search import DEPTH
 from mlir_harness.types import BoolArray, DoubleArray, FloatArray, IntArray, Relevant
 from mlir_harness.vectors import Dense
 
+_PLACE_BITS = 9  # of a sorting key, for a place in two lists
 _SPARE = 28  # places beyond DEPTH, so that near ties at the end are settled exactly
 
 
@@ -46,16 +47,20 @@ class Lists:
         return cls(documents, scores).by_score().cut(width)
 
     def by_score(self) -> Lists:
-        order = np.argsort(-self.scores, axis=1, kind="stable")
-        return self._in(order)
+        """The same in the order of their scores."""
+        return self.in_order(np.argsort(-self.scores, axis=1, kind="stable"))
 
-    def _in(self, order: IntArray) -> Lists:
+    def with_scores(self, scores: DoubleArray) -> Lists:
+        return Lists(self.documents, scores)
+
+    def in_order(self, order: IntArray) -> Lists:
         return Lists(
             np.take_along_axis(self.documents, order, axis=1),
             np.take_along_axis(self.scores, order, axis=1),
         )
 
     def cut(self, width: int) -> Lists:
+        """The first places."""
         return Lists(self.documents[:, :width], self.scores[:, :width])
 
 
@@ -87,51 +92,81 @@ class Pairs:
         return self.queries.score_pairs(rows, held.vectors, places), margin
 
 
-def exact_lists(parts: Sequence[Lists], pairs: Pairs) -> Lists:
-    """The exact search's first DEPTH + 1 places over several parts."""
-    return settled(Lists.merged(parts, DEPTH + 1 + _SPARE), pairs).cut(DEPTH + 1)
+def exact_lists(parts: Sequence[Lists], relevant: Relevant, pairs: Pairs) -> Lists:
+    """The exact search's first DEPTH + 1 places over several parts.
+
+    Args:
+        parts: of the exact search, DEPTH + 1 places each, in the harness's order.
+        relevant: see `settled`.
+        pairs: of the same queries.
+    """
+    if len(parts) == 1:
+        return parts[0].cut(DEPTH + 1)
+    return settled(Lists.merged(parts, DEPTH + 1 + _SPARE), relevant, pairs).cut(DEPTH + 1)
 
 
-def index_lists(parts: Sequence[Lists], exact: Lists, pairs: Pairs) -> Lists:
+def index_lists(parts: Sequence[Lists], exact: Lists, relevant: Relevant, pairs: Pairs) -> Lists:
     """The first DEPTH places over several indexes, as comparable with `exact` as can be.
 
     Documents that tie stand in the harness's order of ties, also at the last place, where an
     index cannot know which of them to return.
     """
-    return settled(_stand_in(Lists.merged(parts), exact, pairs), pairs)
+    return settled(_stand_in(Lists.merged(parts), exact, pairs), relevant, pairs)
 
 
-def settled(lists: Lists, pairs: Pairs) -> Lists:
-    """Put ties in the tie order.
+def settled(lists: Lists, relevant: Relevant, pairs: Pairs) -> Lists:
+    """Put ties in the tie order, where a relevant document is among them.
 
-    Scores that are right to rounding in float32 are replaced by exact ones where neighbours are
-    near: so an index that stores vectors as they are ranks as the exact search does. A score that
-    an index only estimates stays as it is.
+    Where neighbours are near, scores that are right to rounding in float32 are replaced by exact
+    ones: so an index that stores vectors as they are ranks as the exact search does. A score
+    that an index only estimates stays as it is. Among others the order counts for nothing.
     """
     lists = lists.by_score()
     documents, scores = lists.documents, lists.scores.copy()
     with np.errstate(invalid="ignore"):
         close = scores[:, :-1] - scores[:, 1:] <= 2 * pairs.error[:, None]
-    crowded = np.zeros(documents.shape, bool)
-    crowded[:, :-1] |= close
-    crowded[:, 1:] |= close
-    rows, places = np.nonzero(crowded & (documents >= 0))
+    rows, places = np.nonzero(_with_any(close, _is_relevant(lists, relevant)))
     exact, near = pairs.exact(rows, documents[rows, places])
     given = scores[rows, places]
     scores[rows, places] = np.where(np.abs(exact - given) <= pairs.error[rows], exact, given)
     margin = np.zeros(scores.shape)
     margin[rows, places] = near
     order = np.argsort(-scores, axis=1, kind="stable")
-    lists, margin = Lists(documents, scores)._in(order), np.take_along_axis(margin, order, axis=1)
+    lists, margin = lists.with_scores(scores).in_order(order), np.take_along_axis(margin, order, 1)
     with np.errstate(invalid="ignore"):
-        tied = lists.scores[:, :-1] - lists.scores[:, 1:] <= np.maximum(
-            margin[:, :-1], margin[:, 1:]
-        )
-    level = np.zeros(scores.shape, np.int64)
-    np.cumsum(~tied, axis=1, out=level[:, 1:])
+        step = lists.scores[:, :-1] - lists.scores[:, 1:]
+    tied = step <= np.maximum(margin[:, :-1], margin[:, 1:])
     total = len(pairs.corpus.ties) + 1
     ties = np.where(lists.documents >= 0, pairs.corpus.ties[lists.documents], total - 1)
-    return lists._in(np.argsort(level * total + ties, axis=1, kind="stable"))
+    return lists.in_order(np.argsort(_runs(tied) * total + ties, axis=1, kind="stable"))
+
+
+def _runs(close: BoolArray) -> IntArray:
+    """Numbers the runs in each row of neighbours that are close: (n, m - 1) -> (n, m)."""
+    runs = np.zeros((len(close), close.shape[1] + 1), np.int64)
+    np.cumsum(~close, axis=1, out=runs[:, 1:])
+    return runs
+
+
+def _with_any(close: BoolArray, marked: BoolArray) -> BoolArray:
+    """The places (n, m) in runs of two or more of which at least one is marked."""
+    runs = _runs(close) + np.arange(len(close))[:, None] * marked.shape[1]
+    sizes = np.bincount(runs.ravel(), minlength=marked.size)
+    some = np.zeros(marked.size, bool)
+    some[runs[marked]] = True
+    within: BoolArray = (some & (sizes > 1))[runs]
+    return within
+
+
+def _is_relevant(lists: Lists, relevant: Relevant) -> BoolArray:
+    """Which documents of lists (n, m) are relevant to their query."""
+    total = max(lists.documents.max(initial=0), relevant.documents.max(initial=0)) + 2
+    owner = np.repeat(np.arange(len(relevant)), np.diff(relevant.indptr))
+    wanted = np.sort(relevant.documents + owner * total)
+    keys = lists.documents + np.arange(len(lists.documents))[:, None] * total
+    place = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    found: BoolArray = (wanted[place] == keys) & (lists.documents >= 0)
+    return found
 
 
 def _stand_in(found: Lists, exact: Lists, pairs: Pairs) -> Lists:
@@ -144,17 +179,13 @@ def _stand_in(found: Lists, exact: Lists, pairs: Pairs) -> Lists:
     edge, slack = exact.scores[:, DEPTH - 1], 2 * pairs.error
     with np.errstate(invalid="ignore"):
         rows = np.flatnonzero(edge - exact.scores[:, DEPTH] <= slack + pairs.error)
-    if not len(rows):
-        return found
-    listed = exact.documents[rows, :DEPTH]
-    extra, place = np.nonzero(~_shared(found.documents[rows], listed))
-    held = found.documents[rows[extra], place] >= 0
-    extra, place = extra[held], place[held]
-    score, _ = pairs.exact(rows[extra], found.documents[rows[extra], place])
-    near = score >= edge[rows[extra]] - slack[rows[extra]]
+    listed, held = exact.documents[rows, :DEPTH], found.documents[rows]
+    extra, place = np.nonzero(~_shared(held, listed) & (held >= 0))
+    score, _ = pairs.exact(rows[extra], held[extra, place])
+    near = score >= (edge - slack)[rows[extra]]
     extra, place, score = extra[near], place[near], score[near]
     low = exact.scores[rows, :DEPTH] <= (edge + slack)[rows, None]
-    lacking, column = np.nonzero(low & ~_shared(listed, found.documents[rows]))
+    lacking, column = np.nonzero(low & ~_shared(listed, held))
     # The first of one query's with the first of its others, the second with the second ...
     _, one, other = np.intersect1d(
         _numbered(extra), _numbered(lacking), assume_unique=True, return_indices=True
@@ -175,18 +206,23 @@ def _numbered(rows: IntArray) -> IntArray:
 
 
 def _shared(documents: IntArray, others: IntArray) -> BoolArray:
-    """Which documents (n, m) stand in the same row of `others` (n, k)."""
-    if not documents.size or not others.size:
-        return np.zeros(documents.shape, bool)
-    step = np.arange(len(documents))[:, None] * (max(documents.max(), others.max()) + 2)
-    return np.isin(documents + step, others + step)
+    """Which documents (n, m) stand in the same row of `others` (n, k); -1 stands nowhere."""
+    width = documents.shape[1]
+    both = np.concatenate([documents, others], axis=1)
+    keys = np.sort((both << _PLACE_BITS) + np.arange(both.shape[1]), axis=1)
+    held, place = keys >> _PLACE_BITS, keys & ((1 << _PLACE_BITS) - 1)
+    twice = (held[:, :-1] == held[:, 1:]) & (place[:, :-1] < width) & (held[:, :-1] >= 0)
+    shared = np.zeros(documents.shape, bool)
+    rows, at = np.nonzero(twice)
+    shared[rows, place[rows, at]] = True
+    return shared
 
 
 def recall(found: Lists, exact: Lists) -> DoubleArray:
     """Share of the exact search's first places that were found: (n,) float64."""
     listed = exact.documents[:, :DEPTH]
-    hits = _shared(listed, found.documents) & (listed >= 0)
-    shares: DoubleArray = hits.sum(axis=1) / np.maximum((listed >= 0).sum(axis=1), 1)
+    hits = _shared(listed, found.documents).sum(axis=1)
+    shares: DoubleArray = hits / np.maximum((listed >= 0).sum(axis=1), 1)
     return shares
 
 

@@ -42,9 +42,10 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness.tables import failures, summary
+        from mlir_harness import search_table, tables
 
-        return Group(summary(self.cells), failures(self.cells))
+        shown = [module.summary(self.cells) for module in (tables, search_table)]
+        return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -30,7 +30,7 @@ from mlir_harness.types import FloatArray, IntArray
 _INSTALL = "pip install faiss-cpu"
 _ROWS_AT_ONCE = 1 << 16
 _POINTS_A_CENTROID = 256  # FAISS takes no more to train with
-_REPEATS, _QUICK = 3, 0.5  # quick searches are repeated, seconds
+_REPEATS, _QUICK = 3, 0.3  # searches of fewer seconds are repeated
 _CACHE = "Free some space, or name another folder with --cache-dir."
 _TOO_FEW = re.compile(r"Number of training points \((\d+)\).* number of clusters \((\d+)\)")
 _WHERE = re.compile(r"^Error in .*? at \S+:\d+: ", re.DOTALL)

@@ -16,7 +16,7 @@ from mlir_harness.plan import PlannedCell
 from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.text import plain
 
-_SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
+SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Column:
 
 def columns(cells: Sequence[CellResult]) -> list[Column]:
     """The summary's columns: main measure by kind, R@1 and R@10 as papers show them, bias."""
-    kinds = [kind for kind in _SHORT if any(kind in cell.summary for cell in cells)]
+    kinds = [kind for kind in SHORT if any(kind in cell.summary for cell in cells)]
     main = next((cell.main_measure for cell in cells if cell.main_measure), "")
-    chosen = [Column(kind, main, f"{_SHORT[kind]} {main}") for kind in kinds]
+    chosen = [Column(kind, main, f"{SHORT[kind]} {main}") for kind in kinds]
     for kind in kinds:
         measure = "R@10" if kind == "multilingual" else "R@1"
-        chosen.append(Column(kind, measure, f"{_SHORT[kind]} {measure}"))
+        chosen.append(Column(kind, measure, f"{SHORT[kind]} {measure}"))
     chosen.append(Column("multilingual", "rank_distance", "rank distance", low=True))
     return [
         column
@@ -90,7 +90,7 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
 def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
     sample = " · SAMPLE DATA, not comparable with published figures" if cells[0].sample else ""
     chosen = columns(cells)
-    table = _table("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
+    table = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = [
@@ -104,7 +104,7 @@ def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
 _STYLES = {1: "bold", 2: "underline"}
 
 
-def _table(first: str, headings: Sequence[str]) -> Table:
+def grid(first: str, headings: Sequence[str]) -> Table:
     """Names on the left, which are folded where room is short, and numbers, which never are."""
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
@@ -119,10 +119,10 @@ def _table(first: str, headings: Sequence[str]) -> Table:
 def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
     """What a reader must know to read the numbers."""
     cell = cells[0]
-    counts = {kind: [s for s in cell.settings if s.kind == kind] for kind in _SHORT}
+    counts = {kind: [s for s in cell.settings if s.kind == kind] for kind in SHORT}
     lines = [
         ", ".join(
-            f"{len(settings)} {kind} ({_SHORT[kind]})"
+            f"{len(settings)} {kind} ({SHORT[kind]})"
             for kind, settings in counts.items()
             if settings
         )
@@ -200,8 +200,8 @@ def _pairs(cell: CellResult) -> list[_Shown]:
 
 def _measures(cell: CellResult) -> list[_Shown]:
     names = [str(name) for name in cell.details.get("measures", ())][:3]
-    kinds = [kind for kind in _SHORT if any(s.kind == kind for s in cell.settings)]
-    return [(f"{_SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
+    kinds = [kind for kind in SHORT if any(s.kind == kind for s in cell.settings)]
+    return [(f"{SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
 
 
 def _bias(cell: CellResult) -> list[_Shown]:
@@ -221,7 +221,7 @@ def _bias(cell: CellResult) -> list[_Shown]:
 
 
 def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Table:
-    table = _table("queries", [heading for heading, _ in shown])
+    table = grid("queries", [heading for heading, _ in shown])
     languages = list(dict.fromkeys(setting.query_language for setting in cell.settings))
     for language in languages:
         members = [s for s in cell.settings if s.query_language == language]
@@ -253,7 +253,7 @@ def _mean(
 
 def planned(cells: Sequence[PlannedCell]) -> RenderableType:
     """The plan of `--dry-run`."""
-    table = _table("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
+    table = grid("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
     for cell in cells:
         table.add_row(
             Text(plain(f"{cell.encoder} × {cell.task}")),

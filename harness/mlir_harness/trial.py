@@ -224,9 +224,11 @@ def _settings(
                 continue
             at = [(place, rows + bench.offset(place, language)) for place in places]
             pairs = Pairs.of(asked[rows], bench.corpus, bench.longest)
-            truth = agreement.exact_lists([exact[place].rows(these) for place, these in at], pairs)
+            truth = agreement.exact_lists(
+                [exact[place].rows(these) for place, these in at], own, pairs
+            )
             parts = [found[place].rows(these) for place, these in at]
-            through = agreement.index_lists(parts, truth, pairs)
+            through = agreement.index_lists(parts, truth, own, pairs)
 
             def value(lists: Lists, own: Relevant = own) -> float:
                 ranked = agreement.ranked(lists, own)
