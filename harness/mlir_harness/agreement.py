@@ -35,10 +35,6 @@ class Lists:
         """Lists as a search gave them; what it scored where there is no document does not count."""
         return cls(documents, np.where(documents >= 0, scores.astype(np.float64), -np.inf))
 
-    def rows(self, chosen: IntArray) -> Lists:
-        """The lists of some of the queries."""
-        return Lists(self.documents[chosen], self.scores[chosen])
-
     @classmethod
     def merged(cls, parts: Sequence[Lists], width: int = DEPTH) -> Lists:
         """The best `width` of lists over disjoint documents, by score."""

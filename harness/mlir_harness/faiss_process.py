@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -24,82 +21,17 @@ from threadpoolctl import threadpool_limits
 
 from mlir_harness import files
 from mlir_harness.errors import HarnessError, StoreError
+from mlir_harness.job import Job, Part, timed
 from mlir_harness.text import described
 from mlir_harness.types import FloatArray, IntArray
 
 _INSTALL = "pip install faiss-cpu"
 _ROWS_AT_ONCE = 1 << 16
 _POINTS_A_CENTROID = 256  # FAISS takes no more to train with
-_REPEATS, _QUICK = 3, 0.3  # searches of fewer seconds are repeated
 _CACHE = "Free some space, or name another folder with --cache-dir."
 _MEMORY = "Name fewer languages, choose a smaller index, or use a larger machine."
 _TOO_FEW = re.compile(r"Number of training points \((\d+)\).* number of clusters \((\d+)\)")
 _WHERE = re.compile(r"^Error in .*? at \S+:\d+: ", re.DOTALL)
-
-_Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The documents of one index, and the queries it is searched with.
-
-    Attributes:
-        name: for messages.
-        rows: .npy, (documents,) int64 vector row of each.
-        queries: (first, last + 1) stretches of the query matrix.
-        index: where the index is kept.
-        found: .npy to write, (queries, depth) int32 positions in `rows`, -1 for none.
-        scores: .npy to write, (queries, depth) float32.
-    """
-
-    name: str
-    rows: str
-    queries: list[tuple[int, int]]
-    index: str
-    found: str
-    scores: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to build and search; without parts, whether the index can be made is found out.
-
-    Attributes:
-        factory, parameters: see search.Search.
-        dimension: of the vectors.
-        depth: places of the lists.
-        threads: to search with; indexes are built by one, so that equal vectors give equal ones.
-        vectors, queries: .npy, (n, dimension) float32.
-        parts: one index each.
-    """
-
-    factory: str
-    parameters: str
-    dimension: int
-    depth: int = 0
-    threads: int = 1
-    vectors: str = ""
-    queries: str = ""
-    parts: list[Part] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of_json(cls, text: str) -> Job:
-        held = json.loads(text)
-        return cls(**held | {"parts": [Part(**part) for part in held["parts"]]})
-
-
-def timed(work: Callable[[], _Answer]) -> tuple[float, _Answer]:
-    """Seconds that `work` takes, the median of a few times if it is quick, and what it gives."""
-    spent: list[float] = []
-    while True:
-        start = time.perf_counter()
-        answer = work()
-        spent.append(time.perf_counter() - start)
-        if len(spent) == _REPEATS or sum(spent) > _QUICK:
-            return statistics.median(spent), answer
 
 
 def work(job: Job) -> dict[str, Any]:

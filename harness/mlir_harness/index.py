@@ -20,7 +20,7 @@ import xxhash
 
 from mlir_harness import files, fingerprint
 from mlir_harness.errors import HarnessError, UsageError
-from mlir_harness.faiss_process import Job
+from mlir_harness.job import Job
 from mlir_harness.search import Search
 from mlir_harness.text import plain
 from mlir_harness.types import FloatArray, IntArray

@@ -21,7 +21,7 @@ def headings(measure: str) -> _Row:
     return (
         "kind",
         f"recall\n@{DEPTH}",
-        f"exact\n{measure}",
+        f"exact\n{plain(measure)}",
         "differ-\nence",
         "queries\n/s",
         "exact\n/s",
@@ -84,8 +84,8 @@ def notes_of(members: Sequence[tuple[CellResult, SearchResult]]) -> list[str]:
     result = members[0][1]
     cost = result.cost
     lines = [
-        f"{result.measure} and recall are of the first {DEPTH} places; exact: by the exact search. "
-        "Means over settings.",
+        f"{plain(result.measure)} and recall are of the first {DEPTH} places; exact: by the exact "
+        "search. Means over settings.",
         f"{cost['indexes']:,.0f} indexes, each of a language or a part of one; a pool of several "
         "is searched index by index and merged by score."
         if cost["indexes"] > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from mlir_harness.agreement import Lists, Pairs
 from mlir_harness.bench import HINT, Bench, Mapped
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError
-from mlir_harness.faiss_process import Job, Part, timed
+from mlir_harness.job import Job, Part, timed
 from mlir_harness.measures import Measure
 from mlir_harness.prepare import LoadedTask, Prepared, ReadyEncoder
 from mlir_harness.rank import Corpus, Question, rank
@@ -25,7 +25,7 @@ from mlir_harness.search import DEPTH, Search, SearchResult
 from mlir_harness.settings import question
 from mlir_harness.shelf import Shelf
 from mlir_harness.text import described
-from mlir_harness.types import IntArray, Relevant, Role
+from mlir_harness.types import Array, FloatArray, IntArray, Relevant, Role
 from mlir_harness.vectors import Dense
 
 
@@ -44,10 +44,14 @@ def searched(
     asked = prepared.search
     if asked is None:
         return cell
+
+    def busy() -> None:
+        watcher.note(f"waiting for another run of {cell.encoder} on {cell.task} to end")
+
     try:
         if store is None or cell.folder is None:
             return replace(cell, search=_tried(cell, encoder, task, prepared, watcher, asked))
-        with store.lock(cell.task, cell.encoder):
+        with store.lock(cell.task, cell.encoder, busy):
             result = search.read(cell.folder, asked)
             if result is None:
                 result = _tried(cell, encoder, task, prepared, watcher, asked)
@@ -117,7 +121,7 @@ def tried(
             parts=parts,
         )
         reply = index.ask(job, folder)
-        exact: dict[int, Lists] = {}
+        exact: dict[int, _Found] = {}
         seconds = 0.0
         for place in places:
             spent, exact[place] = _exact(place, bench, job.threads)
@@ -177,13 +181,32 @@ def _part(place: int, asked: Search, bench: Bench, cache: Path, encoder: str, fo
     )
 
 
-def _read(part: Part, pool: IntArray) -> Lists:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search found in one pool, small as there is much of it.
+
+    Attributes:
+        places: (queries, width) int32 places in the pool, -1 for none.
+        scores: (queries, width) float32.
+        pool: (documents,) int64 document numbers.
+    """
+
+    places: Array
+    scores: FloatArray
+    pool: IntArray
+
+    def rows(self, chosen: IntArray) -> Lists:
+        """The lists of some of the queries."""
+        places = self.places[chosen]
+        return Lists.of(np.where(places >= 0, self.pool[places], -1), self.scores[chosen])
+
+
+def _read(part: Part, pool: IntArray) -> _Found:
     """What an index found, from the files its process wrote."""
-    found, scores = np.load(part.found), np.load(part.scores)
-    return Lists.of(np.where(found >= 0, pool[found], -1), scores)
+    return _Found(np.load(part.found), np.load(part.scores), pool)
 
 
-def _exact(place: int, bench: Bench, threads: int) -> tuple[float, Lists]:
+def _exact(place: int, bench: Bench, threads: int) -> tuple[float, _Found]:
     """The seconds that the harness's own search of one pool takes, and what it finds."""
     pool = bench.layout.pools[place]
     used, rows = np.unique(bench.corpus.rows[pool], return_inverse=True)
@@ -198,15 +221,15 @@ def _exact(place: int, bench: Bench, threads: int) -> tuple[float, Lists]:
     nothing = np.zeros(len(batch) + 1, np.int64), none, none, np.zeros((1, 1), bool)
     asked = Question(batch, *nothing, listed=[(0,)])
     seconds, (answer,) = timed(lambda: rank([asked], corpus, k=DEPTH + 1, workers=threads))
-    documents, scores = answer.top[(0,)]
-    return seconds, Lists.of(np.where(documents >= 0, pool[documents], -1), scores)
+    places, scores = answer.top[(0,)]
+    return seconds, _Found(places.astype(np.int32), scores, pool)
 
 
 def _settings(
     task: LoadedTask,
     bench: Bench,
-    found: Mapping[int, Lists],
-    exact: Mapping[int, Lists],
+    found: Mapping[int, _Found],
+    exact: Mapping[int, _Found],
     measure: Measure,
 ) -> dict[str, dict[str, float]]:
     """Setting id -> recall, and the measure through the index and exactly."""
