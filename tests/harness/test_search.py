@@ -19,7 +19,6 @@ from plugins_for_tests import Spelling, sized
 from test_bad_input import assert_clean
 
 from mlir_harness import evaluate, index, search
-from mlir_harness.errors import UsageError
 from mlir_harness.protocols import EncoderInfo, TaskInfo, TaskOptions
 from mlir_harness.results import CellResult
 from mlir_harness.search import Search
@@ -285,7 +284,14 @@ def test_an_index_is_used_again(crowd: Any, tmp_path: Path) -> None:
     assert again.summary == first.summary
 
 
-@pytest.mark.parametrize("spoil", ["flip", "cut", "empty", "note", "swap"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "flip",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("cut", "empty", "note")),
+        "swap",
+    ],
+)
 def test_a_damaged_index_is_not_read_but_built_again(
     crowd: Any, tmp_path: Path, spoil: str
 ) -> None:
@@ -311,22 +317,33 @@ def test_a_damaged_index_is_not_read_but_built_again(
     assert kept(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    "spoil", ["", "{", "[]", '{"schema": 1}', '{"schema": 2}', "\udcff", '"'], ids=ascii
-)
-def test_what_is_stored_and_spoilt_is_measured_again(
-    crowd: Any, tmp_path: Path, spoil: str
-) -> None:
+def test_what_is_stored_and_spoilt_is_measured_again(crowd: Any, tmp_path: Path) -> None:
     first = result_of(crowd("faiss:Flat", documents=150))
     (path,) = (tmp_path / "out").rglob("search-*.json")
-    path.write_bytes(spoil.encode("utf-8", "surrogateescape"))
+    path.write_text(path.read_text()[:200])
     again = result_of(crowd("faiss:Flat", documents=150))
     assert not again.stored
     assert again.summary == first.summary
     assert json.loads(path.read_text())["summary"] == first.summary
 
 
-def test_numbers_that_are_none_are_not_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1.0", '"much"'),
+        ("1.0", "null"),
+        ('"schema": 1', '"schema": 2'),
+        ('"schema": 1,', ""),
+        ('"cost"', '"price"'),
+        ('"faiss:Flat"', '"faiss:SQ8"'),
+        ("{", "["),
+        ("}", ""),
+        ('"', "\udcff"),
+        ('"notes": []', '"notes": 3'),
+        ('"threads": 2', ""),
+    ],
+)
+def test_what_somebody_edited_is_not_believed(tmp_path: Path, old: str, new: str) -> None:
     asked = Search("Flat", "", "faiss 1")
     held = search.SearchResult(
         asked.name, asked.library, summary={"monolingual": {"recall": 1.0}}, cost={"threads": 2}
@@ -335,7 +352,9 @@ def test_numbers_that_are_none_are_not_believed(tmp_path: Path) -> None:
     assert search.read(tmp_path, asked) is not None
     assert search.read(tmp_path, Search("Flat", "", "faiss 2")) is None
     (path,) = tmp_path.iterdir()
-    path.write_text(path.read_text().replace("1.0", '"much"'))
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new).encode("utf-8", "surrogateescape"))
     assert search.read(tmp_path, asked) is None
 
 
@@ -384,15 +403,11 @@ def test_a_search_that_nobody_knows_ends_the_run_before_it_begins(
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize(
-    "factory", ["PQ48", "PQ7", "IVF256,PQ96", "OPQ16_64,IVF256,PQ16", "PQ12x4fs"]
-)
+@pytest.mark.parametrize("factory", ["PQ48", "IVF256,PQ7", "OPQ16_64,IVF256,PQ16"])
 def test_a_factory_is_tried_on_a_dimension_that_suits_it(factory: str) -> None:
     asked = index.checked(search.parse(f"faiss:{factory}"))
     assert asked is not None
     assert asked.library.startswith("faiss 1.")
-    with pytest.raises(UsageError, match="could not parse"):
-        index.checked(search.parse(f"faiss:{factory}?"))
 
 
 def test_an_index_that_does_not_fit_the_vectors_leaves_the_exact_scores(tmp_path: Path) -> None:
