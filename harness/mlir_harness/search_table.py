@@ -94,6 +94,11 @@ def notes_of(members: Sequence[tuple[CellResult, SearchResult]]) -> list[str]:
         f"{_threads(cost['threads'])} for both searches. Built by one thread.",
         f"{plain(result.library)}; {cost['documents']:,.0f} documents.",
     ]
+    if "IVF" in result.search and "nprobe" not in result.search:
+        more = plain(f"{result.search}{',' if '@' in result.search else '@'}nprobe=8")
+        lines.append(
+            f"One list of IVF is looked into, faiss's default; --search {more} takes more."
+        )
     stored = [plain(cell.encoder) for cell, each in members if each.stored]
     if stored:
         lines.append(f"From stored results: {', '.join(stored)}")

@@ -56,6 +56,17 @@ def test_one_kind_of_setting_and_one_index() -> None:
     assert "one thread for both searches" in shown
 
 
+def test_what_to_ask_of_ivf_is_said() -> None:
+    def shown(name: str) -> str:
+        return drawn(search_table.summary([searched(EXACT, 0.5, search=name)]), 160)
+
+    assert "--search faiss:IVF32,Flat@nprobe=8 takes more" in shown("faiss:IVF32,Flat")
+    asked = "faiss:IVF32_HNSW32,SQ8@quantizer_efSearch=9"
+    assert f"--search {asked},nprobe=8 takes more" in shown(asked)
+    for name in ("faiss:IVF32,Flat@nprobe=1", "faiss:HNSW32"):
+        assert "takes more" not in shown(name)
+
+
 def test_failures_are_told_apart_from_scores() -> None:
     shown = drawn(Group(tables.failures([WRONG]), search_table.failures([WRONG])), 200)
     assert "search failed: hashing × xquad-r × faiss:IVF1024,PQ48@nprobe=16: PQ48: " in shown
