@@ -183,6 +183,8 @@ class TaskInfo:
         measures: ir_measures names, main measure first.
         depth: how many top documents per query to keep with the results.
         instruction: handed to encoders that follow instructions.
+        parallel: a query's relevant documents of different languages say the same, so that
+            language bias can be read off their ranks.
         citation, licence, description: for people.
     """
 
@@ -192,6 +194,7 @@ class TaskInfo:
     splits: tuple[str, ...] = ("test",)
     depth: int = 10
     instruction: str = ""
+    parallel: bool = True
     citation: str = ""
     licence: str = ""
     description: str = ""
