@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import options, text
+from mlir_harness.cli_export import export
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def list_(what: str, as_json: bool) -> None:
     for row in table:
         line = "  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+cli.add_command(export)
 
 
 def main() -> None:
