@@ -76,8 +76,10 @@ def _summary(task: LoadedTask, cells: Sequence[CellResult], folder: Path) -> str
     label = task.choice.label
     runs = sum(cell.status == "ok" for cell in cells if cell.task == label)
     sample = " (sample data)" if task.retrieval.provenance.sample else ""
-    return plain(
-        f"{label} · {task.split}{sample}: {len(task.retrieval.settings):,} settings, "
-        f"{runs} {'run' if runs == 1 else 'runs'} of each, in {folder}",
-        600,
-    )
+    settings = len(task.retrieval.settings)
+    counted = [
+        f"{count:,} {noun if count == 1 else f'{noun}s'}"
+        for count, noun in ((settings, "setting"), (runs, "run"))
+    ]
+    line = f"{label} · {task.split}{sample}: {', '.join(counted)} of each, in {folder}"
+    return plain(line, 600)

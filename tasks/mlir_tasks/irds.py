@@ -58,9 +58,14 @@ class Irds:
             depth=100,
             citation="MacAvaney et al. 2021, Simplified Data Wrangling with ir_datasets, "
             "SIGIR 2021, arXiv:2103.02280; and that of the data set itself",
-            licence="that of the data set",
+            licence=self._page,
             description=f"{self.name} of ir_datasets",
         )
+
+    @property
+    def _page(self) -> str:
+        """Where the licence is told."""
+        return f"see https://ir-datasets.com/{self.name.partition('/')[0]}.html"
 
     def load(self, options: TaskOptions) -> Retrieval:
         """Read the data set.
@@ -102,7 +107,7 @@ class Irds:
             clusters={asked: queries.ids},
             provenance=Provenance(
                 source=f"ir_datasets {package.__version__}: {self.name}",
-                licence="that of the data set",
+                licence=self._page,
                 notes=tuple(notes.notes),
             ),
         )
