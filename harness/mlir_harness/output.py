@@ -72,6 +72,9 @@ class Output:
         elif planned:
             self._print(tables.planned(planned))
 
+    def lines(self, lines: Iterable[str]) -> None:
+        self._write("".join(f"{line}\n" for line in lines))
+
     def _print(self, *parts: Any) -> None:
         drawn = console(self._stream)
         with drawn.capture() as captured:

@@ -84,14 +84,20 @@ class Prepared:
         }
 
 
-def prepare(request: Request, watcher: Watcher) -> Prepared:
+def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) -> Prepared:
     """Resolve names, make encoders, load tasks.
+
+    Args:
+        request: what is wanted.
+        watcher: told of progress.
+        tasks_alone: it is no error to name no encoder.
 
     Raises:
         UsageError: a name, language or option is unknown.
     """
     request = request.checked()
-    encoders = _choices(Kind.ENCODER, request.encoders)
+    bare = tasks_alone and not request.encoders
+    encoders = [] if bare else _choices(Kind.ENCODER, request.encoders)
     tasks = _choices(Kind.TASK, request.tasks)
     _check_options(request, [*encoders, *tasks])
     ready = [_attempt(choice, partial(_make_encoder, choice, request)) for choice in encoders]

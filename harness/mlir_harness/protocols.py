@@ -160,6 +160,7 @@ class TaskOptions:
             large for memory (corpora); None: the user's cache folder.
         strict: what is usually counted and noted, such as judgements of unknown documents, is
             an error.
+        download: files that are missing may be fetched.
         extra: `--option TASK.key=value` pairs.
     """
 
@@ -169,6 +170,7 @@ class TaskOptions:
     data_dir: str | None = None
     cache_dir: str | None = None
     strict: bool = False
+    download: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -24,6 +24,7 @@ finally:
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["export", "--help"],
         ["list", "encoders"],
         ["list", "tasks", "--json"],
     ],

@@ -1,4 +1,4 @@
-"""The bundled samples: as many as promised, parallel, small, and in the scripts of their languages."""
+"""The bundled samples: as many as promised, parallel, small, in the scripts of their languages."""
 
 from __future__ import annotations
 
