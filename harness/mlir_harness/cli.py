@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import options, text
+from mlir_harness.cli_data import data, fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
+@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -117,6 +119,10 @@ def list_(what: str, as_json: bool) -> None:
     for row in table:
         line = "  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+cli.add_command(fetch)
+cli.add_command(data)
 
 
 def main() -> None:

@@ -182,6 +182,7 @@ class TaskInfo:
         splits: the first is the default.
         measures: ir_measures names, main measure first.
         depth: how many top documents per query to keep with the results.
+        folder: name of the folder that holds its files; "" for the task's own name.
         instruction: handed to encoders that follow instructions.
         citation, licence, description: for people.
     """
@@ -191,6 +192,7 @@ class TaskInfo:
     measures: tuple[str, ...]
     splits: tuple[str, ...] = ("test",)
     depth: int = 10
+    folder: str = ""
     instruction: str = ""
     citation: str = ""
     licence: str = ""
@@ -246,7 +248,7 @@ class Count:
 
 @runtime_checkable
 class Fetches(Protocol):
-    """A task whose files can be downloaded; `mlir-harness fetch` asks it what."""
+    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what."""
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """The files of these languages; () for all."""
