@@ -122,7 +122,7 @@ def save(
                     f"Run the command again later: it goes on after {size(part.size)}.",
                 ) from error
             watcher.note(f"{what}: {error}; trying again")
-            time.sleep(max(error.wait, 0.25 * 2**fruitless))
+            time.sleep(max(error.wait, web.pause * 2**fruitless))
         finally:
             watcher.stop()
 
@@ -138,7 +138,7 @@ def _attempt(
         headers |= {"Range": f"bytes={part.size}-", "If-Range": unchanged}
     with closing(web.open(url, headers)) as answer:
         start, total = _extent(answer, part, known, what)
-        if total is not None and start == total:
+        if start and start == total:
             return
         check_size(total, announced, what)
         with files.writing(what, part.path, ROOM):

@@ -36,6 +36,19 @@ class Broken(Exception):
         self.wait = wait
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    """Speaks http and https through the system's proxies: no file:, no ftp:, no exceptions."""
+    opener = urllib.request.OpenerDirector()
+    opener.addheaders = []
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 @dataclass(frozen=True)
 class Web:
     """Sends requests, and remembers which hosts answered.
@@ -43,12 +56,15 @@ class Web:
     Attributes:
         first: seconds that a host's first answer may take, look-up of its name included.
         stall: seconds that anything may take afterwards.
+        pause: seconds before a broken download is tried again; doubled each time it is in vain.
     """
 
     first: float = FIRST_ANSWER
     stall: float = 30.0
+    pause: float = 0.25
     _heard: set[str] = field(default_factory=set)
     _silent: set[str] = field(default_factory=set)
+    _opener: urllib.request.OpenerDirector = field(default_factory=_opener)
 
     def open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         """Ask for `url`; whatever the status is, except that redirects are followed.
@@ -68,7 +84,7 @@ class Web:
             answer.close()
             # As browsers do: what is no plain URL character is UTF-8, percent-encoded.
             target = target.encode("latin-1", "replace").decode("utf-8", "replace")
-            url = urljoin(url, quote(target, safe=string.punctuation))
+            url = _joined(url, quote(target, safe=string.punctuation))
         raise FetchError(f"{plain(asked)} redirects without end", "Try again later.")
 
     def reach(self, url: str) -> None:
@@ -84,7 +100,7 @@ class Web:
             # One silent host is enough to suspect the network: the others get less time.
             seconds = 1.0 if self._silent and not self._heard else self.first
         try:
-            answer = _within(seconds, lambda: _opener().open(request, timeout=self.stall))
+            answer = _within(seconds, lambda: self._opener.open(request, timeout=self.stall))
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{plain(host)} cannot be reached: {_reason(error, seconds)}"
             if host in self._heard:
@@ -93,19 +109,6 @@ class Web:
             raise Unreached(reason) from error
         self._heard.add(host)
         return answer
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Speaks http and https through the system's proxies: no file:, no ftp:, no exceptions."""
-    opener = urllib.request.OpenerDirector()
-    opener.addheaders = []
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-    ):
-        opener.add_handler(handler)
-    return opener
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> http.client.HTTPResponse:
@@ -136,17 +139,22 @@ def _within(seconds: float, call: Callable[[], Any]) -> http.client.HTTPResponse
     return answer  # type: ignore[no-any-return]
 
 
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        return target  # no address at all, which the check says
+
+
 def _check(url: str, asked: str) -> None:
     """Raise FetchError unless `url` is https, or of this machine where `asked` is too."""
     try:
         parts = urlsplit(url)
-        host, user = parts.hostname, parts.username
-        _ = parts.port
+        local = parts.scheme == "http" and loopback(url) and loopback(asked)
+        if parts.hostname and parts.username is None and (parts.scheme == "https" or local):
+            return
     except ValueError:
-        host = user = None
-    local = parts.scheme == "http" and loopback(url) and loopback(asked)
-    if host and user is None and (parts.scheme == "https" or local):
-        return
+        pass  # no address at all
     via = "" if url == asked else f" (where {plain(asked)} leads)"
     raise FetchError(
         f"{plain(url)}{via} is not an https address", "Files are fetched over https only."
