@@ -279,10 +279,15 @@ class Fetching(Small):
 
     def published(self, retrieval: Retrieval) -> list[Count]:
         held = retrieval.documents.items()
-        return [Count(f"characters ({each})", 33, sum(map(len, c.texts))) for each, c in held]
+        return [Count(f"characters ({each})", 30, sum(map(len, c.texts))) for each, c in held]
 
 
 def fetching() -> Fetching:
+    return Fetching()
+
+
+def twin() -> Fetching:
+    """Another task made of the same files."""
     return Fetching()
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import options, text
-from mlir_harness.cli_data import data, fetch
+from mlir_harness.cli_data import data
+from mlir_harness.cli_fetch import fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ def fetch(order: Order, web: Web, watcher: Watcher, *, force: bool = False) -> O
             download.check_room(known, order.folder, plain(order.name))
         for number, one in enumerate(todo):
             try:
-                entry = _fetch_one(one, order, record, web, watcher)
+                entry = _fetch_one(one, order, record, web, watcher, force=force)
             except Unreached as error:
                 raise by_hand(error, order, todo[number:], done=number) from error
             outcome = replace(
@@ -181,14 +181,20 @@ def _content(order: Order, path: str, watcher: Watcher) -> Content:
 
 
 def _fetch_one(
-    one: Download, order: Order, record: dict[str, Fetched], web: Web, watcher: Watcher
+    one: Download,
+    order: Order,
+    record: dict[str, Fetched],
+    web: Web,
+    watcher: Watcher,
+    *,
+    force: bool,
 ) -> Fetched:
     what = plain(one.path or urlsplit(one.url).path.rpartition("/")[2] or one.url)
     part = Part(order.folder / _PARTS / slug(one.url))
+    known = ""
     if one.url.startswith(hub.SCHEME):
-        known = hub.save(one.url, part.path, what, one.size, web, watcher)
+        known = _from_hub(one, part, what, record, web, watcher, force=force)
     else:
-        known = ""
         download.save(one.url, part, what, one.size, web, watcher)
     came = fetched.content(part.path)
     for pinned, who in ((one.sha256, "its task says"), (known, "the hub says")):
@@ -206,6 +212,25 @@ def _fetch_one(
         )
     part.drop()
     return entry
+
+
+def _from_hub(
+    one: Download,
+    part: Part,
+    what: str,
+    record: dict[str, Fetched],
+    web: Web,
+    watcher: Watcher,
+    *,
+    force: bool,
+) -> str:
+    """The SHA-256 the hub knows; a file of its cache that was edited is downloaded anew."""
+    saved = hub.save(one.url, part.path, what, one.size, web, watcher, fresh=force)
+    before = record[one.url].sha256 if one.url in record else ""
+    pinned = {one.sha256, saved.sha256, before} - {""}
+    if saved.cached and pinned - {fetched.content(part.path).sha256}:
+        saved = hub.save(one.url, part.path, what, one.size, web, watcher, fresh=True)
+    return saved.sha256
 
 
 def _move(

@@ -18,6 +18,7 @@ from mlir_harness.web import Web
 
 SCHEME = "hf://"
 _ADDRESS = re.compile(r"hf://(?:(datasets)/)?([\w.-]+/[\w.-]+)@([^/@]+)/(.+)")
+_KINDS = {"datasets", "models", "spaces"}  # no owner has such a name
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,7 +42,7 @@ class Address:
 def parse(url: str) -> Address:
     """What `url` names; raises FetchError if it is no hf://datasets/OWNER/NAME@REVISION/PATH."""
     found = _ADDRESS.fullmatch(url)
-    if not found:
+    if not found or found[2].partition("/")[0] in _KINDS:
         raise FetchError(
             f"{plain(url)} is no address of a file at one revision",
             "Write hf://datasets/OWNER/NAME@REVISION/PATH.",
@@ -57,9 +58,29 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that the library gave.
+
+    Attributes:
+        sha256: by which the hub knows its content; "" where it has none (small files).
+        cached: it lay in the library's cache, whose files may have been edited.
+    """
+
+    sha256: str
+    cached: bool
+
+
 def save(
-    url: str, target: Path, what: str, announced: int | None, web: Web, watcher: Watcher
-) -> str:
+    url: str,
+    target: Path,
+    what: str,
+    announced: int | None,
+    web: Web,
+    watcher: Watcher,
+    *,
+    fresh: bool = False,
+) -> Saved:
     """Put the file that `url` names at `target`: a link into the library's cache, or a copy.
 
     The library keeps the token, resumes, and honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
@@ -68,9 +89,7 @@ def save(
         url: hf://…
         target: its folder is made; what was there is replaced.
         what, announced, web, watcher: see download.save.
-
-    Returns:
-        The SHA-256 by which the hub knows the content, "" where it has none (small files).
+        fresh: never from the library's cache.
 
     Raises:
         Unreached: the hub does not answer; it is asked before the library, which waits for long.
@@ -86,8 +105,9 @@ def save(
         "repo_type": address.kind,
         "revision": address.revision,
     }
-    cached = try_to_load_from_cache(**named)
-    if not isinstance(cached, str):
+    path = None if fresh else try_to_load_from_cache(**named)
+    cached = isinstance(path, str)
+    if not cached:
         if constants.HF_HUB_OFFLINE:
             raise FetchError(
                 f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set",
@@ -95,21 +115,21 @@ def save(
             )
         web.reach(constants.ENDPOINT)
     try:
-        if not isinstance(cached, str):
+        if not isinstance(path, str):
             total = hf_hub_download(**named, dry_run=True).file_size
             check_size(total, announced, what)
             if total is not None:
                 check_room(total, Path(constants.HF_HUB_CACHE), what)
             watcher.transfer(what, 0, total)
-            cached = hf_hub_download(**named, tqdm_class=_reporting(watcher))
+            path = hf_hub_download(**named, tqdm_class=_reporting(watcher), force_download=fresh)
     except (OSError, ValueError, RuntimeError) as error:  # what the library raises, HTTP included
         raise _explained(error, address, what) from error
     finally:
         watcher.stop()
-    content = Path(cached).resolve()
+    content = Path(path).resolve()
     with files.writing(what, target, ROOM):
         _place(content, target)
-    return content.name if _SHA256.fullmatch(content.name) else ""
+    return Saved(content.name if _SHA256.fullmatch(content.name) else "", cached)
 
 
 def _reporting(watcher: Watcher) -> Any:

@@ -166,6 +166,36 @@ def plugin_options(command: _Command) -> _Command:
     )(command)
 
 
+def files(command: _Command) -> _Command:
+    """Which languages, and where a task's files are."""
+    return _with(
+        command,
+        names("--languages", "Languages to keep (BCP-47, such as hi,th); default all."),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder with the task's files, or with a folder of its name.",
+        ),
+        click.option(
+            "--cache-dir",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Where files lie if no folder is given; default the user's cache folder.",
+        ),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+    )
+
+
+def tasks_alone(tasks: tuple[str, ...], asked: dict[str, Any]) -> Request:
+    """The request of a command that needs no encoder."""
+    from mlir_harness.request import Request
+
+    data_dir = asked.pop("data_dir")
+    given = None if data_dir is None else str(data_dir)
+    return Request((), tasks, **asked, data_dir=given).checked()
+
+
 def request(asked: dict[str, Any]) -> Request:
     """The request that the options above make; `asked` holds them all and no other."""
     from mlir_harness.request import Request

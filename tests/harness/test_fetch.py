@@ -298,12 +298,11 @@ def test_a_full_disk_is_told(desk: Desk, server: Server) -> None:
         assert done.code == 4
         assert "large.bin needs 2.0 MB more" in told(done)
         assert "--data-dir" in told(done)
-        listed[0]["size"] = 2_000_000  # type: ignore[assignment]
+        server.pages["/large.bin"].length = None  # it shows only on the way
         done = fetch(desk_for(desk.root, listed))
-        assert "needs 2.0 MB more" in told(done)
-        server.pages["/large.bin"].length = None
-        done = fetch(desk_for(desk.root, listed[:1]))
         assert done.code == 4
+        assert "cannot write large.bin to" in told(done)
+        assert "No space left on device" in told(done)
     finally:
         subprocess.run(["umount", str(small)], check=True)
 
@@ -317,6 +316,14 @@ def test_a_failure_leaves_the_other_tasks_alone(desk: Desk) -> None:
     assert "cannot be loaded: KeyError: 'weights'" in said
     done = desk.do("fetch", f"{PLUGINS}:small")
     assert done.code == 4
+
+
+def test_what_two_tasks_share_is_fetched_once(desk: Desk, server: Server) -> None:
+    done = desk.do("fetch", f"{TASK},{PLUGINS}:twin", "--data-dir", "data")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 1
+    assert len(server.asked) == 1
+    assert desk.do("data", "describe", f"{PLUGINS}:twin", "--data-dir", "data").code == 0
 
 
 def test_unknown_names_and_languages_are_told_before_anything_is_fetched(
