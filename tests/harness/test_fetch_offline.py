@@ -52,7 +52,7 @@ def assert_told(done: Done, seconds: float, *said: str) -> None:
     for part in (*said, "nothing was changed"):
         assert part in told
     assert "Traceback" not in told
-    assert seconds < 3.5
+    assert seconds < 4.5  # three, and what a busy machine adds
 
 
 @contextmanager
@@ -111,5 +111,5 @@ def test_the_hub_switched_off(tmp_path: Path) -> None:
     command = ("fetch", TASK, "--data-dir", "data")
     done, seconds = do(desk, HANGING, *command, HF_HUB_OFFLINE="1")
     assert done.code == 4
-    assert seconds < 3.5
+    assert seconds < 4.5  # three, and what a busy machine adds
     assert "0.txt is not in the hub's cache, and HF_HUB_OFFLINE is set" in done.err
