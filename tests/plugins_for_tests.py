@@ -11,14 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlir_harness.errors import Unavailable
-from mlir_harness.protocols import Context, EncoderInfo, TaskInfo, TaskOptions
+from mlir_harness.errors import DataError, Unavailable
+from mlir_harness.protocols import (
+    Context,
+    Count,
+    Download,
+    EncoderInfo,
+    TaskInfo,
+    TaskOptions,
+)
 from mlir_harness.types import (
     Collection,
     Provenance,
@@ -246,6 +253,42 @@ def small() -> Small:
 def hostile_task() -> Small:
     texts = (f"{HOSTILE} one", LONE, "'; DROP TABLE \x00 three")
     return Small(names=(HOSTILE, LONE, "../../../etc/passwd"), texts=texts)
+
+
+class Fetching(Small):
+    """Made of the files that TEST_DOWNLOADS lists as JSON; texts.txt holds its three texts."""
+
+    @property
+    def info(self) -> TaskInfo:
+        return replace(super().info, folder="small", licence="CC0-1.0 [red]a[/b]")
+
+    def downloads(self, languages: tuple[str, ...]) -> list[Download]:
+        listed = json.loads(os.environ.get("TEST_DOWNLOADS", "[]"))
+        return [Download(**each) for each in listed]
+
+    def load(self, options: TaskOptions) -> Any:
+        given = options.data_dir or f"{options.cache_dir}/data"
+        for folder in (Path(given) / "small", Path(given)):
+            if (folder / "texts.txt").exists():
+                lines = (folder / "texts.txt").read_text().splitlines()
+                if len(lines) != 3:
+                    raise DataError(f"{folder}/texts.txt has {len(lines)} lines, not 3", "Mend it.")
+                self.texts = tuple(lines)  # type: ignore[assignment]
+                return super().load(options)
+        raise Unavailable(f"no texts.txt in {given}", "Put it there.")
+
+    def published(self, retrieval: Retrieval) -> list[Count]:
+        held = retrieval.documents.items()
+        return [Count(f"characters ({each})", 30, sum(map(len, c.texts))) for each, c in held]
+
+
+def fetching() -> Fetching:
+    return Fetching()
+
+
+def twin() -> Fetching:
+    """Another task made of the same files."""
+    return Fetching()
 
 
 def failing_task() -> Small:

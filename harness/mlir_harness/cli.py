@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import options, text
+from mlir_harness.cli_data import data
 from mlir_harness.cli_export import export
+from mlir_harness.cli_fetch import fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
+@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -121,6 +124,8 @@ def list_(what: str, as_json: bool) -> None:
 
 
 cli.add_command(export)
+cli.add_command(fetch)
+cli.add_command(data)
 
 
 def main() -> None:

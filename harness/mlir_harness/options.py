@@ -47,13 +47,7 @@ def data(command: _Command) -> _Command:
         names("--languages", "Languages to keep (BCP-47, such as hi,th); default all."),
         names("--settings", "Kinds to keep: mono, cross, multi; default all."),
         click.option("--split", default="", help="Part of the data; default the task's own."),
-        click.option(
-            "--data",
-            type=click.Choice(["auto", "real", "sample"]),
-            default="auto",
-            show_default=True,
-            help="Real files, the bundled sample, or the sample where there are no real files.",
-        ),
+        source,
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
@@ -64,6 +58,17 @@ def data(command: _Command) -> _Command:
             "--strict", is_flag=True, help="Flaws in the data that are noted else are errors."
         ),
     )
+
+
+def source(command: _Command) -> _Command:
+    """Real data or the sample."""
+    return click.option(
+        "--data",
+        type=click.Choice(["auto", "real", "sample"]),
+        default="auto",
+        show_default=True,
+        help="Real files, the bundled sample, or the sample where there are no real files.",
+    )(command)
 
 
 def encoding(command: _Command) -> _Command:
@@ -131,14 +136,7 @@ def places(command: _Command) -> _Command:
     """Options of single plugins, and where results and vectors are."""
     return _with(
         command,
-        click.option(
-            "--option",
-            "options",
-            multiple=True,
-            callback=_options,
-            metavar="NAME.KEY=VALUE",
-            help="An option of one encoder or task; repeatable.",
-        ),
+        plugin_options,
         click.option(
             "--output",
             type=click.Path(path_type=Path),
@@ -154,6 +152,48 @@ def places(command: _Command) -> _Command:
             help="Where vectors are kept; default the user's cache folder.",
         ),
     )
+
+
+def plugin_options(command: _Command) -> _Command:
+    """Options of single plugins."""
+    return click.option(
+        "--option",
+        "options",
+        multiple=True,
+        callback=_options,
+        metavar="NAME.KEY=VALUE",
+        help="An option of one encoder or task; repeatable.",
+    )(command)
+
+
+def files(command: _Command) -> _Command:
+    """Which languages, and where a task's files are."""
+    return _with(
+        command,
+        names("--languages", "Languages to keep (BCP-47, such as hi,th); default all."),
+        click.option(
+            "--data-dir",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder with the task's files, or with a folder of its name.",
+        ),
+        click.option(
+            "--cache-dir",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Where files lie if no folder is given; default the user's cache folder.",
+        ),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+    )
+
+
+def tasks_alone(tasks: tuple[str, ...], asked: dict[str, Any]) -> Request:
+    """The request of a command that needs no encoder."""
+    from mlir_harness.request import Request
+
+    data_dir = asked.pop("data_dir")
+    given = None if data_dir is None else str(data_dir)
+    return Request((), tasks, **asked, data_dir=given).checked()
 
 
 def request(asked: dict[str, Any]) -> Request:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -53,6 +54,13 @@ class Output:
         self._stream = stream
         self._form = form
         self._details = details
+
+    def show(self, held: Mapping[str, Any], *drawn: Any) -> None:
+        """What is `held` as JSON, or as it is `drawn` for people."""
+        if self._form == "json":
+            self._write(f"{json.dumps(held, indent=1)}\n")
+        else:
+            self._print(*drawn)
 
     def cells(self, cells: Sequence[CellResult]) -> None:
         if self._form == "json":

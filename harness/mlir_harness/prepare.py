@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources
+from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources, supply
 from mlir_harness.cache import Cache
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
@@ -111,6 +111,34 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     ]
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir)
+
+
+def make(name: str) -> tuple[Choice, Task]:
+    """The one task that `name` stands for, not loaded.
+
+    Raises:
+        HarnessError: there is none, or it cannot be made here.
+    """
+    choice = registry.resolve(Kind.TASK, name)
+    return choice, _or_raise(_attempt(choice, partial(_make_task, choice)))
+
+
+def load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> LoadedTask:
+    """One task alone, loaded and checked as in a run.
+
+    Raises:
+        HarnessError: it cannot be.
+    """
+    request = request.checked()
+    _check_options(request, [choice])
+    _check_languages(request, [task])
+    return _or_raise(_attempt(choice, partial(_load, choice, task, request, watcher)))
+
+
+def _or_raise(made: _Made | Failed) -> _Made:
+    if isinstance(made, Failed):
+        raise made.error
+    return made
 
 
 def _choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
@@ -263,13 +291,15 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
             f"It has {', '.join(map(plain, info.languages))}.",
         )
     extra = _options(choice, request)
+    supply.supply(choice, task, tuple(known), request, watcher)
     options = TaskOptions(
         split=split,
         languages=tuple(known),
         data=request.data,
-        data_dir=_data_dir(choice, request),
+        data_dir=_data_dir(choice, info, request),
         cache_dir=None if request.cache_dir is None else str(request.cache_dir),
         strict=request.strict,
+        download=request.download,
         extra=extra,
     )
     given = bool(extra or request.split or request.languages)
@@ -277,6 +307,9 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     try:
         with _blamed(choice, given=given):
             retrieval = task.load(options)
+    except HarnessError as error:
+        supply.advise(error, choice, task, request)
+        raise
     finally:
         watcher.stop()
     if not isinstance(retrieval, Retrieval):
@@ -316,16 +349,19 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
 
 
-def _data_dir(choice: Choice, request: Request) -> str | None:
-    """The folder a task looks in: with several tasks, each has one of its own inside."""
+def _data_dir(choice: Choice, info: TaskInfo, request: Request) -> str | None:
+    """The folder a task looks in: with several tasks, each has one of its own inside.
+
+    A task of a scheme is told by what follows the colon where its files are.
+    """
     several = len(request.tasks) > 1 or "all" in request.tasks
-    if request.data_dir is None or not several:
+    if request.data_dir is None or not several or choice.plugin.scheme:
         return request.data_dir
-    folder = Path(request.data_dir) / choice.plugin.name
+    name = info.folder or choice.plugin.name
+    folder = Path(request.data_dir) / name
     if not folder.is_dir():
         raise Unavailable(
-            f"task {plain(choice.label)} has no folder {plain(choice.plugin.name)} in "
-            f"{plain(request.data_dir)}",
+            f"task {plain(choice.label)} has no folder {plain(name)} in {plain(request.data_dir)}",
             f"Put its files there; --tasks {plain(choice.label)} alone tells where they are from.",
         )
     return str(folder)

@@ -184,6 +184,7 @@ class TaskInfo:
         splits: the first is the default.
         measures: ir_measures names, main measure first.
         depth: how many top documents per query to keep with the results.
+        folder: name of the folder that holds its files; "" for the task's own name.
         instruction: handed to encoders that follow instructions.
         parallel: a query's relevant documents of different languages say the same, so that
             language bias can be read off their ranks.
@@ -195,6 +196,7 @@ class TaskInfo:
     measures: tuple[str, ...]
     splits: tuple[str, ...] = ("test",)
     depth: int = 10
+    folder: str = ""
     instruction: str = ""
     parallel: bool = True
     citation: str = ""
@@ -251,7 +253,7 @@ class Count:
 
 @runtime_checkable
 class Fetches(Protocol):
-    """A task whose files can be downloaded; `mlir-harness fetch` asks it what."""
+    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what."""
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """The files of these languages; () for all."""

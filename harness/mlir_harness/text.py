@@ -93,3 +93,13 @@ def did_you_mean(name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=2, cutoff=0.5)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     return f"{guess}Known: {', '.join(known) or 'none'}."
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

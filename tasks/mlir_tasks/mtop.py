@@ -198,6 +198,7 @@ class Parallel:
             citation=_CITATION,
             licence=_LICENCE,
             description="Find the translations of an utterance; 6 parallel languages (MTOP)",
+            folder=_NAME,
         )
 
     def load(self, options: TaskOptions) -> Retrieval:

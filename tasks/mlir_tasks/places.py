@@ -66,8 +66,7 @@ def locate(task: str, files: Sequence[str], options: TaskOptions, origin: str) -
 
     def hint(wanted: Sequence[str]) -> str:
         where = f"name their folder with --data-dir, or put them into {own[-1]}"
-        by_hand = f"take {_listed(wanted)} from {origin} and {where}"
-        return f"`mlir-harness fetch {task}` gets it; or {by_hand}."
+        return f"Take {_listed(wanted)} from {origin} and {where}."
 
     folder = next((one for one in own if one.is_dir()), None)
     if folder is None and options.data_dir is None:
