@@ -66,7 +66,8 @@ def locate(task: str, files: Sequence[str], options: TaskOptions, origin: str) -
 
     def hint(wanted: Sequence[str]) -> str:
         where = f"name their folder with --data-dir, or put them into {own[-1]}"
-        return f"Take {_listed(wanted)} from {origin} and {where}."
+        by_hand = f"take {_listed(wanted)} from {origin} and {where}"
+        return f"`mlir-harness fetch {task}` gets it; or {by_hand}."
 
     folder = next((one for one in own if one.is_dir()), None)
     if folder is None and options.data_dir is None:
