@@ -24,6 +24,7 @@ class Page:
         chunk, delay: bytes that are sent at once, and seconds between two chunks.
         length: the Content-Length claimed, None for none; by default the true one.
         silent: seconds before anything is answered.
+        mute: requests that are read and never answered: the connection ends.
         status, headers: sent before the content; a status for each request, then 200.
     """
 
@@ -37,6 +38,7 @@ class Page:
     delay: float = 0.0
     length: int | None = -1
     silent: float = 0.0
+    mute: int = 0
     status: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -97,10 +99,14 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     page = server.pages.get(path)
     if page is None:
         handler.send_response(404)
+        handler.send_header("Connection", "close")
         handler.send_header("Content-Length", "0")
         handler.end_headers()
         return
     time.sleep(page.silent)
+    if page.mute:
+        page.mute -= 1
+        return
     start = 0
     status = page.status.pop(0) if page.status else 200
     modified = "" if page.modified is None else formatdate(page.modified, usegmt=True)
@@ -110,6 +116,7 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
         status = 206 if start < len(page.content) else 416
     body = page.content[start:] if status != 416 else b""
     handler.send_response(status)
+    handler.send_header("Connection", "close")
     total = len(page.content)
     if status == 206:
         handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")

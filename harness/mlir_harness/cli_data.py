@@ -13,9 +13,9 @@ from mlir_harness import options, text
 from mlir_harness.errors import DataError, Exit, HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
-    from mlir_harness.orders import Order
     from mlir_harness.output import Output
     from mlir_harness.verify import Finding
+    from mlir_harness.wanted import Wanted
 
 
 @click.group()
@@ -41,12 +41,12 @@ def verify(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     printed = _output(as_json)
     request = options.tasks_alone((task,), asked | {"data": "real"})
     choice, made = prepare.make(task)
-    order = supply.needed(choice, made, tuple(request.languages), request)
+    wanted = supply.needed(choice, made, tuple(request.languages), request)
     notes = []
     with _nothing_ran(), Bars(output.console(sys.stderr)) as bars:
-        if order is not None:
-            _check_there(order)
-        found = list(verify.contents(order, bars)) if order else []
+        if wanted is not None:
+            _check_there(wanted)
+        found = list(verify.contents(wanted, bars)) if wanted else []
         if not found:
             notes.append("No fetched.json: what the files hold is compared with nothing.")
         try:
@@ -59,18 +59,18 @@ def verify(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
             found += counted
             if not counted:
                 notes.append("No sizes are published, or the task does not know them.")
-    _show_findings(printed, task, order, found, notes)
+    _show_findings(printed, task, wanted, found, notes)
 
 
 def _show_findings(
-    printed: Output, task: str, order: Order | None, found: list[Finding], notes: list[str]
+    printed: Output, task: str, wanted: Wanted | None, found: list[Finding], notes: list[str]
 ) -> None:
     from dataclasses import asdict
 
     from mlir_harness import data_tables
 
     ok = all(each.ok for each in found)
-    folder = None if order is None else str(order.folder)
+    folder = None if wanted is None else str(wanted.folder)
     held = {
         "schema": 1,
         "task": task,
@@ -85,21 +85,21 @@ def _show_findings(
     sys.exit(Exit.OK if ok else Exit.CHECK_FAILED)
 
 
-def _check_there(order: Order) -> None:
+def _check_there(wanted: Wanted) -> None:
     from mlir_harness.homes import paths
 
     missing = [
         path
-        for one in order.missing().downloads
+        for one in wanted.missing().downloads
         for path in paths(one)
-        if not (order.folder / path).is_file()
+        if not (wanted.folder / path).is_file()
     ]
     if missing:
         more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
         raise Unavailable(
-            f"{text.plain(str(order.folder))} lacks "
+            f"{text.plain(str(wanted.folder))} lacks "
             f"{', '.join(map(text.plain, missing[:6]))}{more}",
-            f"mlir-harness fetch {text.plain(order.name)} downloads it; --languages or --data-dir "
+            f"mlir-harness fetch {text.plain(wanted.name)} downloads it; --languages or --data-dir "
             "name what is there.",
         )
 

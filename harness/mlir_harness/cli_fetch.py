@@ -15,8 +15,8 @@ from mlir_harness.errors import Exit, HarnessError, Unavailable, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlir_harness.orders import Order
     from mlir_harness.request import Request
+    from mlir_harness.wanted import Wanted
 
 
 @click.command()
@@ -51,27 +51,27 @@ def fetch(
     asked = tuple(dict.fromkeys(name for some in names for name in some))
     errors = output.console(sys.stderr)
     failed = done = 0
-    orders: list[Order] = []
-    for each in _orders(asked, options.tasks_alone((), where)):
+    several: list[Wanted] = []
+    for each in _wanted(asked, options.tasks_alone((), where)):
         if isinstance(each, HarnessError):
             _explain(each, errors, debug=debug)
             failed += 1
         else:
-            orders.append(each)
-    if "all" in asked and not yes and orders and sys.stdin.isatty():
-        _confirm(orders, errors)
+            several.append(each)
+    if "all" in asked and not yes and several and sys.stdin.isatty():
+        _confirm(several, errors)
     web = Web(first=timeout or FIRST_ANSWER)
     try:
         with Bars(errors) as bars:
-            for order in orders:
+            for wanted in several:
                 try:
-                    outcome = carry_out(order, web, bars, force=force)
+                    outcome = carry_out(wanted, web, bars, force=force)
                 except HarnessError as error:
                     _explain(error, errors, debug=debug)
                     failed += 1
                 else:
-                    where_to = text.plain(str(order.folder), 400)
-                    click.echo(f"{text.plain(order.name)}: {outcome} in {where_to}")
+                    where_to = text.plain(str(wanted.folder), 400)
+                    click.echo(f"{text.plain(wanted.name)}: {outcome} in {where_to}")
                     done += 1
     except KeyboardInterrupt:
         errors.print("Interrupted. What came is kept; run again to go on.")
@@ -80,7 +80,7 @@ def fetch(
         sys.exit(Exit.SOME_FAILED if done else Exit.NOTHING_RAN)
 
 
-def _orders(names: tuple[str, ...], request: Request) -> Iterator[Order | HarnessError]:
+def _wanted(names: tuple[str, ...], request: Request) -> Iterator[Wanted | HarnessError]:
     """What there is to fetch, or why not; a file that two tasks share is fetched for the first."""
     from dataclasses import replace
 
@@ -97,11 +97,11 @@ def _orders(names: tuple[str, ...], request: Request) -> Iterator[Order | Harnes
             registry.resolve(registry.Kind.TASK, name)
             chosen[name] = True
     seen: set[tuple[Path, str]] = set()
-    for name, wanted in chosen.items():
+    for name, named in chosen.items():
         try:
             choice, task = prepare.make(name)
             if not isinstance(task, Fetches):
-                if wanted:
+                if named:
                     yield Unavailable(
                         f"task {text.plain(name)} has nothing to fetch: it does not say where its "
                         "files are from",
@@ -109,31 +109,33 @@ def _orders(names: tuple[str, ...], request: Request) -> Iterator[Order | Harnes
                     )
                 continue
             known = task.info.languages
-            languages = tuple(each for each in request.languages if wanted or each in known)
+            languages = tuple(each for each in request.languages if named or each in known)
             if request.languages and not languages:
                 continue
-            order = supply.needed(choice, task, languages, request)
+            wanted = supply.needed(choice, task, languages, request)
         except UsageError:
             raise
         except HarnessError as error:
             yield error
             continue
-        assert order is not None  # noqa: S101  it implements Fetches
-        fresh = tuple(one for one in order.downloads if (order.folder, one.url) not in seen)
-        seen |= {(order.folder, one.url) for one in fresh}
-        if fresh or not order.downloads:
-            yield replace(order, downloads=fresh)
+        assert wanted is not None  # noqa: S101  it implements Fetches
+        fresh = tuple(one for one in wanted.downloads if (wanted.folder, one.url) not in seen)
+        seen |= {(wanted.folder, one.url) for one in fresh}
+        if fresh or not wanted.downloads:
+            yield replace(wanted, downloads=fresh)
 
 
-def _confirm(orders: list[Order], errors: Console) -> None:
+def _confirm(several: list[Wanted], errors: Console) -> None:
     """Show what would be fetched and ask; ends the program if the answer is no."""
-    missing = [order.missing() for order in orders]
-    if not any(order.downloads for order in missing):
+    missing = [wanted.missing() for wanted in several]
+    if not any(wanted.downloads for wanted in missing):
         return
-    for order in missing:
-        if order.downloads:
-            licence = order.licence or "unknown"
-            errors.print(text.plain(f"{order.name}: {order.announced()}; licence: {licence}", 400))
+    for wanted in missing:
+        if wanted.downloads:
+            licence = wanted.licence or "unknown"
+            errors.print(
+                text.plain(f"{wanted.name}: {wanted.announced()}; licence: {licence}", 400)
+            )
     if not click.confirm("Fetch all this?", err=True):
         click.echo("Nothing was fetched.", err=True)
         sys.exit(Exit.NOTHING_RAN)

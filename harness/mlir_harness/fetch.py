@@ -16,9 +16,9 @@ from mlir_harness.download import Part, Watcher
 from mlir_harness.errors import DataError, FetchError, StoreError, Unreached
 from mlir_harness.fetched import Content, Fetched
 from mlir_harness.homes import paths
-from mlir_harness.orders import Order, by_hand, counted
 from mlir_harness.protocols import Download
 from mlir_harness.text import plain, size, slug
+from mlir_harness.wanted import Wanted, by_hand, counted
 from mlir_harness.web import Web
 
 _PARTS = ".partial"
@@ -29,7 +29,7 @@ _WRITABLE = "Name another folder with --data-dir."
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an order.
+    """What came of what was wanted.
 
     Attributes:
         fetched: files that were downloaded.
@@ -54,14 +54,14 @@ class Outcome:
         return ", ".join(parts) or "nothing to fetch"
 
 
-def fetch(order: Order, web: Web, watcher: Watcher, *, force: bool = False) -> Outcome:
+def fetch(wanted: Wanted, web: Web, watcher: Watcher, *, force: bool = False) -> Outcome:
     """Download what is missing or damaged; says what, how large and under which licence first.
 
     A file is recorded before it gets its name: whatever happens between the two, the next fetch
     sees that it is not there, or not the right one.
 
     Args:
-        order: what.
+        wanted: what.
         web: how.
         watcher: is told of everything.
         force: download also what is there.
@@ -72,12 +72,12 @@ def fetch(order: Order, web: Web, watcher: Watcher, *, force: bool = False) -> O
         StoreError: the folder cannot be written to.
         DataError: the record in the folder cannot be read.
     """
-    with _alone(order, watcher):
-        record = _record(order, force=force)
+    with _alone(wanted, watcher):
+        record = _record(wanted, force=force)
         outcome = Outcome()
         todo = []
-        for one in order.downloads:
-            state = "missing" if force else _state(one, order, record, watcher)
+        for one in wanted.downloads:
+            state = "missing" if force else _state(one, wanted, record, watcher)
             if state == "missing":
                 todo.append(one)
             elif state == "intact":
@@ -85,15 +85,15 @@ def fetch(order: Order, web: Web, watcher: Watcher, *, force: bool = False) -> O
             else:
                 outcome = replace(outcome, by_hand=outcome.by_hand + 1)
         if todo:
-            shown = replace(order, downloads=tuple(todo)).announced()
-            watcher.note(f"{order.name}: {shown}; licence: {order.licence or 'unknown'}")
+            shown = replace(wanted, downloads=tuple(todo)).announced()
+            watcher.note(f"{wanted.name}: {shown}; licence: {wanted.licence or 'unknown'}")
             known = sum(one.size or 0 for one in todo)
-            download.check_room(known, order.folder, plain(order.name))
+            download.check_room(known, wanted.folder, plain(wanted.name))
         for number, one in enumerate(todo):
             try:
-                entry = _fetch_one(one, order, record, web, watcher, force=force)
+                entry = _fetch_one(one, wanted, record, web, watcher, force=force)
             except Unreached as error:
-                raise by_hand(error, order, todo[number:], done=number) from error
+                raise by_hand(error, wanted, todo[number:], done=number) from error
             outcome = replace(
                 outcome, fetched=outcome.fetched + 1, bytes=outcome.bytes + entry.bytes
             )
@@ -101,13 +101,13 @@ def fetch(order: Order, web: Web, watcher: Watcher, *, force: bool = False) -> O
 
 
 @contextmanager
-def _alone(order: Order, watcher: Watcher) -> Iterator[None]:
+def _alone(wanted: Wanted, watcher: Watcher) -> Iterator[None]:
     """Hold the folder's lock; an empty folder is not left behind, or tasks would look in it."""
 
     def busy() -> None:
-        watcher.note(f"waiting for another fetch of {order.name} to end")
+        watcher.note(f"waiting for another fetch of {wanted.name} to end")
 
-    lock = order.folder / _LOCK
+    lock = wanted.folder / _LOCK
     while True:
         with files.locked("files", lock, _WRITABLE, busy):
             if not lock.exists():  # who held it removed it with the folder
@@ -116,50 +116,50 @@ def _alone(order: Order, watcher: Watcher) -> Iterator[None]:
                 yield
             finally:
                 with suppress(OSError):
-                    (order.folder / _PARTS).rmdir()
-                if [*order.folder.iterdir()] == [lock]:
+                    (wanted.folder / _PARTS).rmdir()
+                if [*wanted.folder.iterdir()] == [lock]:
                     with suppress(OSError):
                         lock.unlink()
-                        order.folder.rmdir()
+                        wanted.folder.rmdir()
             return
 
 
-def _record(order: Order, *, force: bool) -> dict[str, Fetched]:
+def _record(wanted: Wanted, *, force: bool) -> dict[str, Fetched]:
     try:
-        return fetched.read(order.folder)
+        return fetched.read(wanted.folder)
     except DataError:
         if force:
             return {}
         raise
 
 
-def _state(one: Download, order: Order, record: dict[str, Fetched], watcher: Watcher) -> str:
+def _state(one: Download, wanted: Wanted, record: dict[str, Fetched], watcher: Watcher) -> str:
     """Of a download's files: "missing" (or damaged), "intact", or put there "by hand"."""
     entry = record.get(one.url)
-    wanted = paths(one)
-    there = [path for path in wanted if (order.folder / path).exists()]
-    if entry is not None and set(entry.files) == set(wanted):
+    targets = paths(one)
+    there = [path for path in targets if (wanted.folder / path).exists()]
+    if entry is not None and set(entry.files) == set(targets):
         if one.sha256 and entry.sha256 != one.sha256:
             return "missing"
-        for path in wanted:
-            if path in there and _content(order, path, watcher) != entry.files[path]:
+        for path in targets:
+            if path in there and _content(wanted, path, watcher) != entry.files[path]:
                 watcher.note(f"{path} is not what was fetched: fetching it again")
                 return "missing"
-        return "intact" if len(there) == len(wanted) else "missing"
+        return "intact" if len(there) == len(targets) else "missing"
     recorded = {path for other in record.values() for path in other.files}
     strange = [path for path in there if path not in recorded]
     if not strange:
         return "missing"  # or of an earlier revision
-    if len(there) < len(wanted):
+    if len(there) < len(targets):
         raise FetchError(
-            f"{plain(str(order.folder / strange[0]))} was put there by hand, and files that come "
+            f"{plain(str(wanted.folder / strange[0]))} was put there by hand, and files that come "
             "with it are missing",
             "--force replaces it; nothing was changed.",
         )
     if one.sha256 and one.members is None:
-        held = _content(order, one.path, watcher)
+        held = _content(wanted, one.path, watcher)
         if held.sha256 == one.sha256:
-            _keep(order, record, _entry(one, held, {one.path: held}))
+            _keep(wanted, record, _entry(one, held, {one.path: held}))
             return "intact"
         watcher.note(f"{one.path} was put there by hand and is not the published file")
     else:
@@ -167,8 +167,8 @@ def _state(one: Download, order: Order, record: dict[str, Fetched], watcher: Wat
     return "by hand"
 
 
-def _content(order: Order, path: str, watcher: Watcher) -> Content:
-    file = order.folder / path
+def _content(wanted: Wanted, path: str, watcher: Watcher) -> Content:
+    file = wanted.folder / path
     try:
         watcher.transfer(f"checking {path}", 0, file.stat().st_size)
         return fetched.content(file, watcher.received)
@@ -182,7 +182,7 @@ def _content(order: Order, path: str, watcher: Watcher) -> Content:
 
 def _fetch_one(
     one: Download,
-    order: Order,
+    wanted: Wanted,
     record: dict[str, Fetched],
     web: Web,
     watcher: Watcher,
@@ -190,7 +190,7 @@ def _fetch_one(
     force: bool,
 ) -> Fetched:
     what = plain(one.path or urlsplit(one.url).path.rpartition("/")[2] or one.url)
-    part = Part(order.folder / _PARTS / slug(one.url))
+    part = Part(wanted.folder / _PARTS / slug(one.url))
     known = ""
     if one.url.startswith(hub.SCHEME):
         known = _from_hub(one, part, what, record, web, watcher, force=force)
@@ -204,11 +204,11 @@ def _fetch_one(
                 f"{what} has SHA-256 {came.sha256}, and {who} {plain(pinned)}; it was dropped",
                 "It was changed at its source or on the way. Nothing else was changed.",
             )
-    with files.writing("files", order.folder, _WRITABLE):
+    with files.writing("files", wanted.folder, _WRITABLE):
         entry = (
-            _move(one, order, record, part, came)
+            _move(one, wanted, record, part, came)
             if one.members is None
-            else _unpack(one, order, record, part, came, what)
+            else _unpack(one, wanted, record, part, came, what)
         )
     part.drop()
     return entry
@@ -234,36 +234,38 @@ def _from_hub(
 
 
 def _move(
-    one: Download, order: Order, record: dict[str, Fetched], part: Part, came: Content
+    one: Download, wanted: Wanted, record: dict[str, Fetched], part: Part, came: Content
 ) -> Fetched:
     entry = _entry(one, came, {one.path: came})
-    _keep(order, record, entry)
-    _put(part.path, order.folder / one.path)
+    _keep(wanted, record, entry)
+    _put(part.path, wanted.folder / one.path)
     return entry
 
 
 def _unpack(
     one: Download,
-    order: Order,
+    wanted: Wanted,
     record: dict[str, Fetched],
     part: Part,
     came: Content,
     what: str,
 ) -> Fetched:
-    wanted = paths(one)
+    targets = paths(one)
     fresh = part.path.with_name(f"{part.path.name}.unpacked")
     shutil.rmtree(fresh, ignore_errors=True)  # of a fetch that was killed
     try:
         fresh.mkdir(parents=True)
         try:
-            unpack.unpack(part.path, {member: path for path, member in wanted.items()}, fresh, what)
+            unpack.unpack(
+                part.path, {member: path for path, member in targets.items()}, fresh, what
+            )
         except FetchError:
             part.drop()
             raise
-        entry = _entry(one, came, {path: fetched.content(fresh / path) for path in wanted})
-        _keep(order, record, replace(entry, members=wanted))
-        for path in wanted:
-            _put(fresh / path, order.folder / path)
+        entry = _entry(one, came, {path: fetched.content(fresh / path) for path in targets})
+        _keep(wanted, record, replace(entry, members=targets))
+        for path in targets:
+            _put(fresh / path, wanted.folder / path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return entry
@@ -284,13 +286,13 @@ def _entry(one: Download, came: Content, contents: dict[str, Content]) -> Fetche
     return Fetched(one.url, revision, date, came.bytes, came.sha256, contents)
 
 
-def _keep(order: Order, record: dict[str, Fetched], entry: Fetched) -> None:
+def _keep(wanted: Wanted, record: dict[str, Fetched], entry: Fetched) -> None:
     """Record `entry`; what it replaces is recorded no longer."""
     for url, other in [*record.items()]:
         if set(other.files) & set(entry.files):
             del record[url]
     record[entry.url] = entry
-    fetched.write(order.folder, record, order.name, order.licence)
+    fetched.write(wanted.folder, record, wanted.name, wanted.licence)
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from mlir_harness import files
 from mlir_harness.download import ROOM, Watcher, check_room, check_size
-from mlir_harness.errors import FetchError
+from mlir_harness.errors import FetchError, HarnessError
 from mlir_harness.text import described, plain
 from mlir_harness.web import Web
 
@@ -122,7 +122,9 @@ def save(
                 check_room(total, Path(constants.HF_HUB_CACHE), what)
             watcher.transfer(what, 0, total)
             path = hf_hub_download(**named, tqdm_class=_reporting(watcher), force_download=fresh)
-    except (OSError, ValueError, RuntimeError) as error:  # what the library raises, HTTP included
+    except HarnessError:
+        raise
+    except Exception as error:  # its own, those of its client for HTTP, and of what is below that
         raise _explained(error, address, what) from error
     finally:
         watcher.stop()

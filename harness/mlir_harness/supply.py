@@ -8,23 +8,23 @@ from mlir_harness import files, homes
 from mlir_harness.download import Watcher
 from mlir_harness.errors import DataError, HarnessError, Unavailable
 from mlir_harness.fetch import fetch
-from mlir_harness.orders import Order, order
 from mlir_harness.protocols import Fetches, Task
 from mlir_harness.registry import Choice
 from mlir_harness.request import Request
 from mlir_harness.text import plain
+from mlir_harness.wanted import Wanted, want
 from mlir_harness.web import Web
 
 
 def needed(
     choice: Choice, task: Task, languages: tuple[str, ...], request: Request
-) -> Order | None:
+) -> Wanted | None:
     """The files that `task` is made of in these languages; None if it does not say."""
     if not isinstance(task, Fetches):
         return None
     folder = homes.folder_name(choice, task.info)
     cache = request.cache_dir or files.cache_folder()
-    return order(
+    return want(
         choice.label, folder, task.info.licence, task, languages, request.data_dir, Path(cache)
     )
 
@@ -58,7 +58,7 @@ def advise(error: HarnessError, choice: Choice, task: Task, request: Request) ->
         wanted = needed(choice, task, known, request)
     except Exception:
         return  # the error at hand is the one to be told
-    if wanted and wanted.missing().downloads:
+    if wanted and wanted.missing().downloads and "mlir-harness fetch" not in error.hint:
         command = f"mlir-harness fetch {plain(choice.label)}"
         if request.data_dir is not None:
             command += f" --data-dir {plain(request.data_dir)}"

@@ -9,9 +9,9 @@ from pathlib import Path
 from mlir_harness import fetched
 from mlir_harness.download import Watcher
 from mlir_harness.homes import paths
-from mlir_harness.orders import Order
 from mlir_harness.protocols import Published, Task
 from mlir_harness.types import Retrieval
+from mlir_harness.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class Finding:
         return self.expected == self.found
 
 
-def contents(order: Order, watcher: Watcher) -> Iterator[Finding]:
-    """Every file of `order` that is in its folder's record, hashed again.
+def contents(wanted: Wanted, watcher: Watcher) -> Iterator[Finding]:
+    """Every file of `wanted` that is in its folder's record, hashed again.
 
     Raises:
         DataError: the record cannot be read.
     """
-    record = fetched.read(order.folder)
-    for one in order.downloads:
+    record = fetched.read(wanted.folder)
+    for one in wanted.downloads:
         entry = record.get(one.url)
         for path in paths(one):
             if entry and path in entry.files:
-                yield _content(path, order.folder / path, entry.files[path], watcher)
+                yield _content(path, wanted.folder / path, entry.files[path], watcher)
 
 
 def _content(path: str, file: Path, expected: fetched.Content, watcher: Watcher) -> Finding:

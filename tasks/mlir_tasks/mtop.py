@@ -194,11 +194,11 @@ class Parallel:
             languages=LANGUAGES,
             splits=SPLITS,
             measures=("AP", "R@1", "R@10", "nDCG@10", "RR@10"),
+            folder=_NAME,
             instruction="Given an utterance, retrieve its translation",
             citation=_CITATION,
             licence=_LICENCE,
             description="Find the translations of an utterance; 6 parallel languages (MTOP)",
-            folder=_NAME,
         )
 
     def load(self, options: TaskOptions) -> Retrieval:

@@ -150,6 +150,18 @@ def test_a_server_that_stops_sending_is_asked_again(server: Server, part: Part) 
     assert any("stopped sending" in said for said in notes.said)
 
 
+def test_a_host_that_answered_once_gets_another_chance(server: Server, part: Part) -> None:
+    server.pages["/other"] = Page(b"other")
+    web = Web(first=2.0, stall=0.5, pause=0.001)
+    download.save(f"{server.url}/other", part, "other", None, web, Silent())
+    server.pages["/file"] = Page(CONTENT, mute=2)
+    part.drop()
+    notes = Notes()
+    download.save(f"{server.url}/file", part, "file", None, web, notes)
+    assert part.path.read_bytes() == CONTENT
+    assert len(notes.said) == 2
+
+
 @pytest.mark.parametrize("status", [500, 503, 429, 408])
 def test_errors_that_may_pass_are_tried_again(server: Server, part: Part, status: int) -> None:
     save(server, part, Page(CONTENT, status=[status]))

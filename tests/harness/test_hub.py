@@ -103,6 +103,17 @@ def test_what_the_hub_refuses_is_told(
         assert f"Accept them at {server.url}/datasets/acme/set" in done.err
 
 
+def test_a_hub_that_breaks_off_is_told(desk: Desk, server: Server) -> None:
+    server.pages[PATH].mute = 99
+    done = fetch(desk)
+    assert done.code == 4
+    said = " ".join(done.err.split())
+    assert "texts.txt could not be fetched from the dataset acme/set" in said
+    assert "unforeseen" not in said
+    server.pages[PATH].mute = 0
+    assert fetch(desk).code == 0
+
+
 @pytest.mark.parametrize(
     "url",
     ["hf://datasets/acme/set/a.txt", "hf://datasets/acme@main/a.txt", "hf://", "hf://a/b@c"],

@@ -15,7 +15,7 @@ from mlir_harness.text import plain, size
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Wanted:
     """The files to have, and where.
 
     Attributes:
@@ -30,7 +30,7 @@ class Order:
     folder: Path
     downloads: tuple[Download, ...]
 
-    def missing(self) -> Order:
+    def missing(self) -> Wanted:
         """The same without the files that are there; nothing is read, so damage goes unnoticed."""
         absent = [
             one
@@ -50,7 +50,7 @@ class Order:
         return f"{counted(len(self.downloads))}, {amount}, from {', '.join(map(plain, hosts))}"
 
 
-def order(
+def want(
     name: str,
     folder: str,
     licence: str,
@@ -58,7 +58,7 @@ def order(
     languages: tuple[str, ...],
     data_dir: str | None,
     cache: Path,
-) -> Order:
+) -> Wanted:
     """What `plugin` wants, and where it belongs.
 
     Args:
@@ -80,19 +80,19 @@ def order(
             f"{plain(name)} is to be fetched from two places for one file",
             "Its plugin must name each path once (Download.path, members).",
         )
-    return Order(name, licence, home(folder, wanted, data_dir, cache), downloads)
+    return Wanted(name, licence, home(folder, wanted, data_dir, cache), downloads)
 
 
-def by_hand(error: Unreached, order: Order, left: Sequence[Download], done: int) -> Unreached:
+def by_hand(error: Unreached, wanted: Wanted, left: Sequence[Download], done: int) -> Unreached:
     """The message for people without a network."""
     first, more = left[0], len(left) - 1
     path = next(iter(paths(first)))
-    target = plain(str(order.folder / path), 300)
+    target = plain(str(wanted.folder / path), 300)
     how = f"copy {plain(_address(first.url), 300)} to {target}"
     if first.members is not None:
         how = f"unpack {plain(_address(first.url), 300)} so that there is {target}"
     state = (
-        f"{counted(done)} of {order.name} came before and are kept"
+        f"{counted(done)} of {wanted.name} came before and are kept"
         if done
         else "nothing was changed"
     )
