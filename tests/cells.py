@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from plugins_for_tests import HOSTILE
 
 from mlir_harness.results import CellResult, SettingRow
+from mlir_harness.search import SearchResult
 
 LANGUAGES = ("en", "hi")
 
@@ -43,6 +45,33 @@ def scored(encoder: str, base: float, **changes: Any) -> CellResult:
         "folder": Path("results/xquad-r-0/x-0/0"),
     }
     return CellResult(**(cell | changes))
+
+
+def searched(cell: CellResult, recall: float, **changes: Any) -> CellResult:
+    """The cell with what an index makes of it."""
+
+    def figures(exact: float) -> dict[str, float]:
+        return {"recall": recall, "found": exact * recall, "exact": exact}
+
+    result = SearchResult(
+        search="faiss:IVF1024,PQ48@nprobe=16",
+        library="faiss 1.9.0",
+        measure="AP@100",
+        summary={kind: figures(means["AP"]) for kind, means in cell.summary.items()},
+        settings={row.id: figures(row.measures["AP"]) for row in cell.settings},
+        cost={
+            "queries_per_second": 123_456.7,
+            "exact_queries_per_second": 2345.6,
+            "threads": 2,
+            "build_seconds": 61.25,
+            "index_bytes": 1_234_567,
+            "vector_bytes": 19_989_504,
+            "documents": 13_014,
+            "dimension": 384,
+            "indexes": 11,
+        },
+    )
+    return replace(cell, search=replace(result, **changes))
 
 
 def hostile() -> CellResult:

@@ -42,9 +42,10 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness.tables import failures, summary
+        from mlir_harness import search_table, tables
 
-        return Group(summary(self.cells), failures(self.cells))
+        shown = [module.summary(self.cells) for module in (tables, search_table)]
+        return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -89,6 +90,7 @@ def evaluate(
     ties: Literal["hash", "trec"] = "hash",
     gain: Literal["linear", "exponential"] = "linear",
     depth: int | None = None,
+    search: str = "exact",
 ) -> Report:
     """Evaluate encoders on tasks, as `mlir-harness run` does.
 
@@ -110,6 +112,7 @@ def evaluate(
         ties: "hash" or "trec" (trec_eval's order of names).
         gain: of nDCG.
         depth: documents per query in the top lists; None for the task's own.
+        search: "exact", or "faiss:FACTORY" to compare an index with it; needs faiss-cpu.
 
     Raises:
         UsageError: a name, language or option is unknown.
@@ -135,6 +138,7 @@ def evaluate(
         ties=ties,
         gain=gain,
         depth=depth,
+        search=search,
     )
     watcher = runner.Silent()
     return Report(tuple(runner.run(runner.prepare(request, watcher), watcher)))

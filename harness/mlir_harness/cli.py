@@ -33,6 +33,13 @@ def cli() -> None:
 @options.data
 @options.encoding
 @options.scoring()
+@click.option(
+    "--search",
+    default="exact",
+    show_default=True,
+    metavar="exact|faiss:FACTORY",
+    help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
+)
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlir_harness.results import CellResult, SettingRow
-from mlir_harness.tables import SHORT, table
+from mlir_harness.tables import SHORT, grid
 from mlir_harness.text import plain
 
 _Shown = tuple[str, Callable[[Sequence[SettingRow]], str]]  # heading, and what stands below it
@@ -72,7 +72,7 @@ def _bias(cell: CellResult) -> list[_Shown]:
 
 
 def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Table:
-    drawn = table("queries", [heading for heading, _ in shown])
+    drawn = grid("queries", [heading for heading, _ in shown])
     languages = list(dict.fromkeys(setting.query_language for setting in cell.settings))
     for language in languages:
         members = [s for s in cell.settings if s.query_language == language]

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness import tables
+from mlir_harness import search_table, tables
 from mlir_harness.results import CellResult, finite
+from mlir_harness.search import SearchResult
 from mlir_harness.text import cell as csv_cell
 from mlir_harness.text import plain
 
@@ -55,6 +56,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
             for setting in cell.settings
         ],
         "folder": None if cell.folder is None else str(cell.folder),
+        "search": None if cell.search is None else cell.search.as_dict(),
     }
     result: dict[str, Any] = finite(found)
     return result
@@ -97,8 +99,20 @@ def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
             }
-            table.append(head | own | dict(setting.measures))
+            table.append(head | own | dict(setting.measures) | _searched(cell, setting.id))
     return table
+
+
+def _searched(cell: CellResult, setting: str) -> dict[str, Any]:
+    """Columns of an approximate search, if there was one."""
+    result = cell.search
+    if result is None:
+        return {}
+    named = {"search": result.search, "search_reason": result.reason or ""}
+    if setting not in result.settings:
+        return named
+    own = {f"search_{name}": value for name, value in result.settings[setting].items()}
+    return named | {"search_measure": result.measure} | own
 
 
 def as_csv(cells: Sequence[CellResult]) -> str:
@@ -133,13 +147,18 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
                 varied = tables.variants(members, kind)
                 if varied:
                     parts.append(f"{title}: {kind}\n\n{_markdown(members, varied)}")
-    troubled = [cell for cell in cells if cell.reason]
-    if troubled:
-        lines = [
-            f"- {_escape(cell.encoder)} × {_escape(cell.task)}: {cell.status}: "
-            f"{_escape(cell.reason or '')}"
-            for cell in troubled
-        ]
+    parts += [
+        f"### {_escape(title)}\n\n{_markdown_searches(found)}"
+        for title, found in search_table.groups(cells)
+    ]
+    troubled = [(cell, cell.status, cell.reason) for cell in cells]
+    troubled += [(cell, cell.search.search, cell.search.reason) for cell in cells if cell.search]
+    lines = [
+        f"- {_escape(cell.encoder)} × {_escape(cell.task)}: {_escape(what)}: {_escape(reason)}"
+        for cell, what, reason in troubled
+        if reason
+    ]
+    if lines:
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -158,6 +177,20 @@ def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> s
             values.append({1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown))
         lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _markdown_searches(members: Sequence[tuple[CellResult, SearchResult]]) -> str:
+    names = ["encoder", *search_table.headings(members[0][1].measure)]
+    shown = [name.replace("-\n", "").replace("\n@", "@").replace("\n", " ") for name in names]
+    lines = [
+        "| " + " | ".join(map(_escape, shown)) + " |",
+        "|:--|:--|" + "--:|" * (len(names) - 2),
+    ]
+    for cell, result in members:
+        for row in search_table.rows(result):
+            lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(row) + " |")
+    notes = [f"\n{_escape(note)}" for note in search_table.notes_of(members)]
+    return "\n".join([*lines, *notes]) + "\n"
 
 
 def _escape(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlir_harness import details, formats, tables
+from mlir_harness import details, formats, search_table, tables
 from mlir_harness.errors import Exit, StoreError
 from mlir_harness.text import plain
 
@@ -71,6 +71,8 @@ class Output:
             self._write(formats.as_markdown(cells))
         elif any(cell.status == "ok" for cell in cells):
             self._print(tables.summary(cells))
+            if any(cell.search is not None and cell.search.summary for cell in cells):
+                self._print("", search_table.summary(cells))
             if self._details:
                 self._print("", details.details(cells))
 
@@ -109,13 +111,20 @@ class Output:
 
 def report(cells: Iterable[CellResult], errors: Console, *, debug: bool) -> None:
     """What did not work, why, and what to do."""
-    troubled = [cell for cell in cells if cell.reason]
-    if troubled:
+    troubled = [cell for cell in cells if cell.reason or _search_failed(cell)]
+    if any(cell.reason for cell in troubled):
         errors.print(tables.failures(troubled), soft_wrap=True)  # so that commands can be copied
+    if any(_search_failed(cell) for cell in troubled):
+        errors.print(search_table.failures(troubled), soft_wrap=True)
     if debug:
         for cell in troubled:
-            for line in str(cell.details.get("traceback", "")).splitlines():
+            traces = [cell.details.get("traceback", ""), cell.search and cell.search.traceback]
+            for line in (line for trace in traces for line in str(trace or "").splitlines()):
                 errors.print(plain(line, 1000), soft_wrap=True)
+
+
+def _search_failed(cell: CellResult) -> bool:
+    return cell.search is not None and cell.search.reason is not None
 
 
 def exit_code(done: int, cells: Iterable[CellResult]) -> Exit:
@@ -128,7 +137,8 @@ def exit_code(done: int, cells: Iterable[CellResult]) -> Exit:
     if not done:
         return Exit.NOTHING_RAN
     failed = any(
-        cell.reason and (cell.status != "unavailable" or cell.details.get("wanted", True))
+        _search_failed(cell)
+        or (cell.reason and (cell.status != "unavailable" or cell.details.get("wanted", True)))
         for cell in cells
     )
     return Exit.SOME_FAILED if failed else Exit.OK

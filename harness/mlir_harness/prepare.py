@@ -10,13 +10,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources, supply
+from mlir_harness import (
+    check,
+    fingerprint,
+    index,
+    measures,
+    registry,
+    scoring,
+    search,
+    shelf,
+    sources,
+    supply,
+)
 from mlir_harness.cache import Cache
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import KINDS, Request, Watcher
 from mlir_harness.scoring import Scoring
+from mlir_harness.search import Search
 from mlir_harness.shelf import Shelf
 from mlir_harness.text import described, did_you_mean, plain
 from mlir_harness.types import Collection, Retrieval, Role
@@ -71,6 +83,7 @@ class Prepared:
     encoders: tuple[ReadyEncoder | Failed, ...]
     tasks: tuple[LoadedTask | Failed, ...]
     cache: Path
+    search: Search | None = None
 
     def shelves(self, encoder: ReadyEncoder, task: LoadedTask) -> dict[Role, Shelf]:
         """Where the vectors of a cell are or will be, by role."""
@@ -100,6 +113,7 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     encoders = [] if bare else _choices(Kind.ENCODER, request.encoders)
     tasks = _choices(Kind.TASK, request.tasks)
     _check_options(request, [*encoders, *tasks])
+    searched = index.checked(search.parse(request.search))
     ready = [_attempt(choice, partial(_make_encoder, choice, request)) for choice in encoders]
     made = [_attempt(choice, partial(_make_task, choice)) for choice in tasks]
     _check_languages(request, [each for each in made if not isinstance(each, Failed)])
@@ -110,7 +124,7 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
         for choice, each in zip(tasks, made, strict=True)
     ]
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
-    return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir)
+    return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir, searched)
 
 
 def make(name: str) -> tuple[Choice, Task]:

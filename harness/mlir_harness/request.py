@@ -41,6 +41,7 @@ class Request:
         options: plugin name or label -> its options.
         offered: options for every encoder that knows them (device, precision, token_budget).
         ties, gain, depth: see scoring.Scoring; depth None for the task's own.
+        search: "exact", or an approximate search to compare with it (see search.parse).
     """
 
     encoders: Sequence[str]
@@ -60,6 +61,7 @@ class Request:
     ties: Ties = "hash"
     gain: Gain = "linear"
     depth: int | None = None
+    search: str = "exact"
 
     def checked(self) -> Request:
         """The same with absolute paths, which stay right if a plugin changes the folder.

@@ -21,6 +21,7 @@ import numpy as np
 
 from mlir_harness import files
 from mlir_harness.errors import StoreError
+from mlir_harness.search import SearchResult
 from mlir_harness.text import plain, slug
 
 SCHEMA = 1
@@ -65,6 +66,8 @@ class CellResult:
         details: provenance, environment, encoder's words, counts, timings.
         folder: where it is stored, if it is; a failure is the last-error.json in it.
         stored: it was answered from the store, not computed now.
+        search: what an approximate search makes of it, if one was asked for; kept in a file of
+            its own.
     """
 
     encoder: str
@@ -82,6 +85,7 @@ class CellResult:
     details: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     stored: bool = False
+    search: SearchResult | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def _manifest(cell: CellResult) -> dict[str, Any]:
     content = {
         name: value
         for name, value in asdict(cell).items()
-        if name not in {"folder", "stored", "settings"}
+        if name not in {"folder", "stored", "settings", "search"}
     }
     stored: dict[str, Any] = finite(content)
     return {"schema": SCHEMA, "harness": "mlir-harness"} | stored
@@ -243,7 +247,7 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
     for name in ("queries", "top"):
         pq.read_metadata(folder / f"{name}.parquet")
-    made = {"folder", "stored", "settings", "summary", "deviations"}
+    made = {"folder", "stored", "settings", "summary", "deviations", "search"}
     known = set(CellResult.__dataclass_fields__) - made
     return CellResult(
         **{key: value for key, value in manifest.items() if key in known},

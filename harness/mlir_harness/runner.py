@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
+from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds, trial
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.prepare import Failed, LoadedTask, Prepared, ReadyEncoder, prepare
@@ -110,7 +110,8 @@ def _cell(
     output = prepared.request.output
     store = Store(output) if output else None
     try:
-        return _scored(cell, encoder, task, prepared, watcher, store)
+        scored = _scored(cell, encoder, task, prepared, watcher, store)
+        return trial.searched(scored, encoder, task, prepared, watcher, store)
     except KeyboardInterrupt:
         raise
     except HarnessError as error:

@@ -97,7 +97,7 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
 
 def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
     chosen = columns(cells)
-    drawn = table("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
+    drawn = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = [
@@ -129,7 +129,7 @@ def variants(cells: Sequence[CellResult], kind: str) -> list[Column]:
 def _variants(cells: Sequence[CellResult], kind: str, title: str) -> RenderableType:
     """The main measure by variant; mean and standard deviation over seeds."""
     chosen = variants(cells, kind)
-    drawn = table("encoder", [column.heading for column in chosen])
+    drawn = grid("encoder", [column.heading for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = []
@@ -148,7 +148,7 @@ def _variants(cells: Sequence[CellResult], kind: str, title: str) -> RenderableT
 STYLES = {1: "bold", 2: "underline"}
 
 
-def table(first: str, headings: Sequence[str]) -> Table:
+def grid(first: str, headings: Sequence[str]) -> Table:
     """Names on the left, which are folded where room is short, and numbers, which never are."""
     drawn = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
@@ -222,7 +222,7 @@ def _relevant(settings: Sequence[SettingRow]) -> int:
 
 def planned(cells: Sequence[PlannedCell]) -> RenderableType:
     """The plan of `--dry-run`."""
-    drawn = table("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
+    drawn = grid("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
     for cell in cells:
         drawn.add_row(
             Text(plain(f"{cell.encoder} × {cell.task}")),
