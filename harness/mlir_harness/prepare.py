@@ -248,7 +248,7 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     if split not in info.splits:
         raise UsageError(
             f"task {plain(choice.label)} has no split {plain(split)!r}",
-            did_you_mean(split, list(info.splits)),
+            did_you_mean(split, [known for known in info.splits if known]),
         )
     known = [each for each in request.languages if each in info.languages or not info.languages]
     if request.languages and not known:
@@ -261,7 +261,7 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
         split=split,
         languages=tuple(known),
         data=request.data,
-        data_dir=_data_dir(choice, request),
+        data_dir=_data_dir(choice, info, request),
         cache_dir=None if request.cache_dir is None else str(request.cache_dir),
         strict=request.strict,
         extra=extra,
@@ -302,16 +302,19 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
 
 
-def _data_dir(choice: Choice, request: Request) -> str | None:
-    """The folder a task looks in: with several tasks, each has one of its own inside."""
+def _data_dir(choice: Choice, info: TaskInfo, request: Request) -> str | None:
+    """The folder a task looks in: with several tasks, each has one of its own inside.
+
+    A task of a scheme is told by what follows the colon where its files are.
+    """
     several = len(request.tasks) > 1 or "all" in request.tasks
-    if request.data_dir is None or not several:
+    if request.data_dir is None or not several or choice.plugin.scheme:
         return request.data_dir
-    folder = Path(request.data_dir) / choice.plugin.name
+    name = info.folder or choice.plugin.name
+    folder = Path(request.data_dir) / name
     if not folder.is_dir():
         raise Unavailable(
-            f"task {plain(choice.label)} has no folder {plain(choice.plugin.name)} in "
-            f"{plain(request.data_dir)}",
+            f"task {plain(choice.label)} has no folder {plain(name)} in {plain(request.data_dir)}",
             f"Put its files there; --tasks {plain(choice.label)} alone tells where they are from.",
         )
     return str(folder)
