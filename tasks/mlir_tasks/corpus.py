@@ -27,7 +27,7 @@ from mlir_tasks.jsonl import records
 from mlir_tasks.lines import quoted
 
 _READER = "1"  # raised when other texts come of the same files
-_BATCH = 1 << 15  # passages of a record batch: what reading holds at once
+_BATCH, _CHARACTERS = 1 << 15, 1 << 24  # of a record batch at most: what reading holds at once
 _SCHEMA = pa.schema([("id", pa.large_string()), ("text", pa.large_string())])
 _NO_ROOM = "Free some space, or name another folder with --cache-dir."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -140,7 +140,7 @@ class _Kept:
     def _write(self, stream: Any) -> None:
         """All passages, batch by batch; each batch says how many were read up to its end."""
         keep = self.source.keep
-        passages = 0
+        passages = characters = 0
         ids: list[str] = []
         texts: list[str] = []
         with pa.ipc.new_file(stream, _SCHEMA) as writer:
@@ -157,8 +157,10 @@ class _Kept:
                 if keep is None or record.id in keep:
                     ids.append(record.id)
                     texts.append(record.text)
-                    if len(ids) == _BATCH:
+                    characters += len(record.text)
+                    if len(ids) >= _BATCH or characters >= _CHARACTERS:
                         flush()
+                        characters = 0
             if not passages:
                 raise DataError(f"{self.file}: is empty", self.source.hint)
             flush()

@@ -46,13 +46,12 @@ def records(file: Path, key: str, hint: str = "") -> Iterator[Record]:
         except (ValueError, RecursionError) as error:  # a number of thousands of digits, say
             raise failure(file, number, f"malformed JSON: {error}", hint) from error
         try:
-            name, title, text = record[key], record.get("title"), record["text"]
-            joined = f"{title}\n{text}" if title and text else title or text
-            # Of the types that get this far only strings have it.
-            usable = name and joined and type(name) is type(text) is str
+            name, title, text = record[key], record.get("title") or "", record["text"]
+            usable = name and type(name) is type(title) is type(text) is str
         except (KeyError, TypeError, AttributeError):
             usable = False
-        if not usable or type(joined) is not str or joined.isspace():
+        joined = (f"{title}\n{text}" if title and text else title or text) if usable else ""
+        if not joined or joined.isspace():
             raise _refused(record, key, file, number, hint)
         if "\\ud" in line or "\\uD" in line:  # half a character can only be written so
             _check_surrogates(name, joined, file, number, hint)

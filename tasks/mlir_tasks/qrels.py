@@ -194,10 +194,10 @@ def flaws(language: str, qrels: Qrels, matched: Matched, *, strict: bool) -> tup
         DataError: with `strict`, of what is judged and is not there.
     """
     unknown = [
-        f"{language}: {len(ids)} judged {what} not there: {listed(ids, _NAMED)}"
+        f"{language}: judged {what} that are not there: {len(ids)} ({listed(ids, _NAMED)})"
         for what, ids in (
-            ("topics are", matched.unknown_topics),
-            ("documents are", matched.unknown_documents),
+            ("topics", matched.unknown_topics),
+            ("documents", matched.unknown_documents),
         )
         if ids
     ]
@@ -205,7 +205,7 @@ def flaws(language: str, qrels: Qrels, matched: Matched, *, strict: bool) -> tup
         raise DataError("; ".join(unknown), "Without --strict they are left out and noted.")
     notes = [*unknown]
     if qrels.repeated:
-        notes.append(f"{language}: {qrels.repeated} judgements are there twice")
+        notes.append(f"{language}: judgements that are there again: {qrels.repeated}")
     if matched.unanswered:
-        notes.append(f"{language}: {matched.unanswered} topics have no relevant document")
+        notes.append(f"{language}: topics without a relevant document: {matched.unanswered}")
     return tuple(notes)
