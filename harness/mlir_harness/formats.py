@@ -36,6 +36,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
         "hint": cell.hint,
         "fingerprints": dict(cell.fingerprints),
         "summary": cell.summary,
+        "deviations": cell.deviations,
         "settings": [
             {
                 "id": setting.id,
@@ -45,6 +46,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
                 "document_languages": list(setting.document_languages),
                 "queries": setting.queries,
                 "unanswerable": setting.unanswerable,
+                "common": setting.common,
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
                 "measures": setting.measures,
@@ -91,6 +93,7 @@ def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
                 "document_languages": " ".join(setting.document_languages),
                 "queries": setting.queries,
                 "unanswerable": setting.unanswerable,
+                "common": setting.common,
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
             }
@@ -122,7 +125,14 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
         members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
         if members:
             sample = " (sample data)" if members[0].sample else ""
-            parts.append(f"### {_escape(task)} · {_escape(split)}{sample}\n\n{_markdown(members)}")
+            title = f"### {_escape(task)} · {_escape(split)}{sample}"
+            chosen = tables.columns(members)
+            if chosen:
+                parts.append(f"{title}\n\n{_markdown(members, chosen)}")
+            for kind in tables.SHORT:
+                varied = tables.variants(members, kind)
+                if varied:
+                    parts.append(f"{title}: {kind}\n\n{_markdown(members, varied)}")
     troubled = [cell for cell in cells if cell.reason]
     if troubled:
         lines = [
@@ -134,8 +144,7 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
     return "\n".join(parts)
 
 
-def _markdown(cells: Sequence[CellResult]) -> str:
-    chosen = tables.columns(cells)
+def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> str:
     marks = [tables.places(column, cells) for column in chosen]
     lines = [
         "| encoder | " + " | ".join(_escape(column.heading) for column in chosen) + " |",

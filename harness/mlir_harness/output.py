@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlir_harness import formats, tables
+from mlir_harness import details, formats, tables
 from mlir_harness.errors import Exit, StoreError
 from mlir_harness.text import plain
 
@@ -64,7 +64,7 @@ class Output:
         elif any(cell.status == "ok" for cell in cells):
             self._print(tables.summary(cells))
             if self._details:
-                self._print("", tables.details(cells))
+                self._print("", details.details(cells))
 
     def plan(self, planned: Sequence[PlannedCell], failed: Sequence[CellResult]) -> None:
         if self._form == "json":

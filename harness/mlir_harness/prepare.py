@@ -276,6 +276,12 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     if not isinstance(retrieval, Retrieval):
         raise _wrong(choice, retrieval, "a Retrieval when it was loaded")
     check.check(retrieval, choice.label)
+    if retrieval.provenance.sample and request.data == "auto":
+        name = choice.plugin.name
+        watcher.note(
+            f"{choice.label}: SAMPLE DATA, as the real files are not on this machine. "
+            f"`mlir-harness fetch {name}` gets them; --data sample says that the sample is meant."
+        )
     retrieval = _keep(retrieval, request, choice)
     if not check.answerable(retrieval):
         raise DataError(
@@ -287,6 +293,8 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
         request.ties,
         request.gain,
         max(request.depth or info.depth, scoring.LANGUAGES_CUTOFF),
+        info.parallel,
+        bool(retrieval.labels),
     )
     protocol = fingerprint.of_protocol(
         choice.plugin.name,

@@ -184,6 +184,8 @@ class TaskInfo:
         depth: how many top documents per query to keep with the results.
         folder: name of the folder that holds its files; "" for the task's own name.
         instruction: handed to encoders that follow instructions.
+        parallel: a query's relevant documents of different languages say the same, so that
+            language bias can be read off their ranks.
         citation, licence, description: for people.
     """
 
@@ -194,6 +196,7 @@ class TaskInfo:
     depth: int = 10
     folder: str = ""
     instruction: str = ""
+    parallel: bool = True
     citation: str = ""
     licence: str = ""
     description: str = ""

@@ -28,6 +28,7 @@ def settings_rows(scores: Sequence[SettingScores]) -> tuple[SettingRow, ...]:
             tie_rate=each.tie_rate,
             measures=each.means,
             languages=each.languages,
+            common=each.common,
         )
         for each in scores
     )

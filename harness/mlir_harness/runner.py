@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from mlir_harness import embed, environment, fingerprint, scoring, shelf, speeds
+from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.prepare import Failed, LoadedTask, Prepared, ReadyEncoder, prepare
@@ -194,10 +194,12 @@ def _compute(
     scores, numbering = scoring.score(
         task.retrieval, shelves[Role.QUERY], shelves[Role.DOCUMENT], task.scoring
     )
+    means = [each.means for each in scores]
     ranked = time.perf_counter()
     cell = replace(
         cell,
-        summary=scoring.macro(scores),
+        summary=averages.macro(task.retrieval.settings, means),
+        deviations=averages.deviations(task.retrieval.settings, means),
         settings=settings_rows(scores),
         details={
             "provenance": asdict(task.retrieval.provenance),

@@ -59,6 +59,7 @@ class Beir:
             measures=("nDCG@10", "R@100", "AP", "RR@10"),
             splits=tuple(splits),
             depth=100,
+            parallel=False,
             citation="the data set's own; layout: Thakur et al. 2021, BEIR, arXiv:2104.08663",
             description="Any data set in the layout of BEIR, by its folder",
         )

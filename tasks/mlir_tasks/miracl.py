@@ -70,6 +70,7 @@ class Miracl:
             splits=SPLITS,
             depth=100,
             folder=FOLDER,
+            parallel=False,
             instruction="Given a question, retrieve Wikipedia passages that answer the question",
             citation="Zhang et al. 2023, MIRACL: A multilingual retrieval dataset covering 18 "
             "diverse languages, TACL 11, arXiv:2210.09984",
