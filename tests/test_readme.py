@@ -32,7 +32,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commands() -> list[str]:
     """Every mlir-harness command of the README; installation is left to CI, which does it."""
     lines = "\n".join(blocks("sh")).splitlines()
-    return [part for line in lines for part in re.findall(r"mlir-harness (?:run|list)[^&]*", line)]
+    return [
+        part
+        for line in lines
+        for part in re.findall(r"mlir-harness (?:run|export|list)[^&]*", line)
+    ]
 
 
 @pytest.mark.slow
@@ -70,4 +74,4 @@ def test_notebook_example_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_there_are_commands_to_try() -> None:
-    assert len(commands()) >= 7
+    assert len(commands()) >= 8

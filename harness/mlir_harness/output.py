@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -54,6 +55,13 @@ class Output:
         self._form = form
         self._details = details
 
+    def show(self, held: Mapping[str, Any], *drawn: Any) -> None:
+        """What is `held` as JSON, or as it is `drawn` for people."""
+        if self._form == "json":
+            self._write(f"{json.dumps(held, indent=1)}\n")
+        else:
+            self._print(*drawn)
+
     def cells(self, cells: Sequence[CellResult]) -> None:
         if self._form == "json":
             self._write(f"{formats.as_json(cells)}\n")
@@ -71,6 +79,9 @@ class Output:
             self._write(f"{formats.plan_as_json(planned, failed)}\n")
         elif planned:
             self._print(tables.planned(planned))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        self._write("".join(f"{line}\n" for line in lines))
 
     def _print(self, *parts: Any) -> None:
         drawn = console(self._stream)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources
+from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources, supply
 from mlir_harness.cache import Cache
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
@@ -84,14 +84,20 @@ class Prepared:
         }
 
 
-def prepare(request: Request, watcher: Watcher) -> Prepared:
+def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) -> Prepared:
     """Resolve names, make encoders, load tasks.
+
+    Args:
+        request: what is wanted.
+        watcher: told of progress.
+        tasks_alone: it is no error to name no encoder.
 
     Raises:
         UsageError: a name, language or option is unknown.
     """
     request = request.checked()
-    encoders = _choices(Kind.ENCODER, request.encoders)
+    bare = tasks_alone and not request.encoders
+    encoders = [] if bare else _choices(Kind.ENCODER, request.encoders)
     tasks = _choices(Kind.TASK, request.tasks)
     _check_options(request, [*encoders, *tasks])
     ready = [_attempt(choice, partial(_make_encoder, choice, request)) for choice in encoders]
@@ -105,6 +111,34 @@ def prepare(request: Request, watcher: Watcher) -> Prepared:
     ]
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir)
+
+
+def make(name: str) -> tuple[Choice, Task]:
+    """The one task that `name` stands for, not loaded.
+
+    Raises:
+        HarnessError: there is none, or it cannot be made here.
+    """
+    choice = registry.resolve(Kind.TASK, name)
+    return choice, _or_raise(_attempt(choice, partial(_make_task, choice)))
+
+
+def load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> LoadedTask:
+    """One task alone, loaded and checked as in a run.
+
+    Raises:
+        HarnessError: it cannot be.
+    """
+    request = request.checked()
+    _check_options(request, [choice])
+    _check_languages(request, [task])
+    return _or_raise(_attempt(choice, partial(_load, choice, task, request, watcher)))
+
+
+def _or_raise(made: _Made | Failed) -> _Made:
+    if isinstance(made, Failed):
+        raise made.error
+    return made
 
 
 def _choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
@@ -257,6 +291,7 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
             f"It has {', '.join(map(plain, info.languages))}.",
         )
     extra = _options(choice, request)
+    supply.supply(choice, task, tuple(known), request, watcher)
     options = TaskOptions(
         split=split,
         languages=tuple(known),
@@ -264,6 +299,7 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
         data_dir=_data_dir(choice, info, request),
         cache_dir=None if request.cache_dir is None else str(request.cache_dir),
         strict=request.strict,
+        download=request.download,
         extra=extra,
     )
     given = bool(extra or request.split or request.languages)
@@ -271,6 +307,9 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     try:
         with _blamed(choice, given=given):
             retrieval = task.load(options)
+    except HarnessError as error:
+        supply.advise(error, choice, task, request)
+        raise
     finally:
         watcher.stop()
     if not isinstance(retrieval, Retrieval):

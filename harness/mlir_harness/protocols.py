@@ -160,6 +160,7 @@ class TaskOptions:
             large for memory (corpora); None: the user's cache folder.
         strict: what is usually counted and noted, such as judgements of unknown documents, is
             an error.
+        download: files that are missing may be fetched.
         extra: `--option TASK.key=value` pairs.
     """
 
@@ -169,6 +170,7 @@ class TaskOptions:
     data_dir: str | None = None
     cache_dir: str | None = None
     strict: bool = False
+    download: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -251,7 +253,7 @@ class Count:
 
 @runtime_checkable
 class Fetches(Protocol):
-    """A task whose files can be downloaded; `mlir-harness fetch` asks it what."""
+    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what."""
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """The files of these languages; () for all."""

@@ -10,6 +10,7 @@ import numpy as np
 from mlir_harness.results import SettingRow, Tables
 from mlir_harness.scoring import SettingScores
 from mlir_harness.settings import Numbering
+from mlir_harness.text import utf8
 from mlir_harness.types import Array, pick
 
 
@@ -107,10 +108,7 @@ def _joined(parts: Sequence[Array]) -> Array:
 def _coded(codes: Array, names: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    from mlir_harness.fingerprint import text_bytes
-
-    # Ids may hold lone surrogates, which Arrow's strings cannot.
-    safe = [text_bytes(name).decode("utf-8", "replace") for name in names]
+    safe = [utf8(name) for name in names]  # as Arrow's strings are
     return pa.DictionaryArray.from_arrays(
         pa.array(codes.astype(np.int32)), pa.array(safe, pa.string())
     )

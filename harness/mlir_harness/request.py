@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
-from mlir_harness import embed, files, scoring
+from mlir_harness import download, embed, files, scoring
 from mlir_harness.errors import UsageError
 from mlir_harness.measures import Gain
 from mlir_harness.text import did_you_mean, plain
@@ -35,6 +35,7 @@ class Request:
         data: see protocols.TaskOptions.
         data_dir: folder with the tasks' files, or with one folder per task.
         strict: see protocols.TaskOptions.
+        download: fetch the files of tasks asked for by name that are not here.
         output, cache_dir: where results and vectors go; None for no results, default cache.
         fresh: compute again what is stored.
         options: plugin name or label -> its options.
@@ -50,6 +51,7 @@ class Request:
     data: Data = "auto"
     data_dir: str | None = None
     strict: bool = False
+    download: bool = False
     output: Path | None = None
     cache_dir: Path | None = None
     fresh: bool = False
@@ -94,7 +96,7 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
-class Watcher(embed.Watcher, Protocol):
+class Watcher(embed.Watcher, download.Watcher, Protocol):
     """Is told what is going on; the command line draws it, the library is silent."""
 
     def start(self, what: str, total: int) -> None:
@@ -111,5 +113,7 @@ class Silent:
 
     def start(self, what: str, total: int) -> None: ...
     def stop(self) -> None: ...
+    def transfer(self, what: str, done: int, total: int | None) -> None: ...
+    def received(self, count: int) -> None: ...
     def texts(self, done: int, tokens: int) -> None: ...
     def note(self, message: str) -> None: ...

@@ -46,7 +46,17 @@ def run(prepared: Prepared, watcher: Watcher) -> Iterator[CellResult]:
 
 
 def unusable(prepared: Prepared) -> list[CellResult]:
-    """The cells that cannot run, with the reason."""
+    """The cells that cannot run, with the reason; without encoders, the tasks that cannot."""
+    if not prepared.encoders:
+        return [
+            _failure(
+                CellResult("", task.choice.label, prepared.request.split, "ok"),
+                task.error,
+                wanted=task.choice.wanted,
+            )
+            for task in prepared.tasks
+            if isinstance(task, Failed)
+        ]
     return [
         _failed(encoder, task, prepared)
         for encoder in prepared.encoders

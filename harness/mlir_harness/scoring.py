@@ -184,7 +184,7 @@ def _bias_notes(found: Ranked) -> dict[str, DoubleArray]:
 def _common(retrieval: Retrieval, parts: Mapping[str, Sequence[_Scored]]) -> dict[str, IntArray]:
     """Query language -> rows of the queries that every one of its settings can answer.
 
-    Empty where all settings can answer the same queries, and there is nothing to tell.
+    Empty where all settings can answer the same queries, or share none: nothing to tell.
     """
     common: dict[str, IntArray] = {}
     differ = False
@@ -193,7 +193,7 @@ def _common(retrieval: Retrieval, parts: Mapping[str, Sequence[_Scored]]) -> dic
         held = common.setdefault(setting.query_language, rows)
         differ = differ or not np.array_equal(held, rows)
         common[setting.query_language] = np.intersect1d(held, rows)
-    return common if differ else {}
+    return common if differ and any(map(len, common.values())) else {}
 
 
 def _joined(

@@ -250,7 +250,8 @@ def failures(cells: Sequence[CellResult]) -> RenderableType:
             seen.setdefault((cell.status, cell.reason, cell.hint), []).append(cell)
     lines: list[Text] = []
     for (status, reason, hint), members in seen.items():
-        names = ", ".join(dict.fromkeys(plain(f"{m.encoder} × {m.task}") for m in members))
+        pairs = (" × ".join(filter(None, (m.encoder, m.task))) for m in members)
+        names = ", ".join(dict.fromkeys(map(plain, pairs)))
         what = "not stored" if status == "ok" else status
         lines.append(Text.assemble((f"{what}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
         if hint:

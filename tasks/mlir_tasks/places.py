@@ -70,8 +70,7 @@ def locate(
 
     def hint(wanted: Sequence[str]) -> str:
         where = f"name their folder with --data-dir, or put them into {own[-1]}"
-        by_hand = f"take {listed(wanted) or 'its files'} from {origin} and {where}"
-        return f"`mlir-harness fetch {task}` gets it; or {by_hand}."
+        return f"Take {listed(wanted) or 'its files'} from {origin} and {where}."
 
     found = next((one for one in own if one.is_dir()), None)
     if found is None and options.data_dir is None:

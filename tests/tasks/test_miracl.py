@@ -258,6 +258,15 @@ class TestJudged:
         assert [*retrieval.documents["sw"].ids] == ["10#1"]
 
 
+def test_the_sample_has_every_language_and_claims_no_published_counts(tmp_path: Path) -> None:
+    for task in (miracl(), miracl_judged()):
+        retrieval = load(tmp_path, task=task, data="sample", data_dir=None)
+        assert tuple(retrieval.queries) == tuple(PUBLISHED)
+        assert retrieval.provenance.sample
+        assert not any("differ" in note for note in retrieval.provenance.notes)
+        assert task.published(retrieval) == ()  # type: ignore[attr-defined]
+
+
 class TestFlaws:
     def test_judgements_of_what_is_not_there_are_noted_or_fatal(self, tmp_path: Path) -> None:
         write_miracl(tmp_path, qrels=[*QRELS, ("q1", "99#9", 1), ("q7", "10#0", 1)])
