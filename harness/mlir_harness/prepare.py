@@ -296,7 +296,7 @@ def _load(choice: Choice, task: Task, request: Request, watcher: Watcher) -> Loa
     if split not in info.splits:
         raise UsageError(
             f"task {plain(choice.label)} has no split {plain(split)!r}",
-            did_you_mean(split, list(info.splits)),
+            did_you_mean(split, [known for known in info.splits if known]),
         )
     known = [each for each in request.languages if each in info.languages or not info.languages]
     if request.languages and not known:

@@ -181,7 +181,7 @@ class TaskInfo:
     Attributes:
         version: part of the protocol fingerprint; raised when scores may change.
         languages: BCP-47 tags, in the order tables show them.
-        splits: the first is the default.
+        splits: the first is the default; "" if there is none, and `load` then says which to name.
         measures: ir_measures names, main measure first.
         depth: how many top documents per query to keep with the results.
         folder: name of the folder that holds its files; "" for the task's own name.

@@ -11,7 +11,7 @@ from mlir_harness.results import SettingRow, Tables
 from mlir_harness.scoring import SettingScores
 from mlir_harness.settings import Numbering
 from mlir_harness.text import utf8
-from mlir_harness.types import Array
+from mlir_harness.types import Array, pick
 
 
 def settings_rows(scores: Sequence[SettingScores]) -> tuple[SettingRow, ...]:
@@ -91,11 +91,10 @@ def _keys(
         ]
     )
     used, codes = np.unique(rows, return_inverse=True)
-    place = np.searchsorted(starts, used, side="right") - 1
-    names = [
-        queries[languages[at]].ids[row - starts[at]]
-        for at, row in zip(place.tolist(), used.tolist(), strict=True)
-    ]
+    names: list[str] = []
+    for language, start, end in zip(languages, starts[:-1], starts[1:], strict=True):
+        own = used[(used >= start) & (used < end)]  # ascending, and so are the languages
+        names += pick(queries[language].ids, own - start)
     return {
         "setting": _coded(settings, [each.setting.id for each in scores]),
         "query": _coded(codes, names),

@@ -32,7 +32,7 @@ def headings(measure: str) -> _Row:
 
 
 def rows(result: SearchResult) -> Iterator[_Row]:
-    """A row per kind of setting and variant; speed and size, which are of all of them, in the first."""
+    """A row per kind of setting and variant; speed and size, of all of them, in the first."""
     cost = result.cost
     whole: _Row = (
         f"{cost['queries_per_second']:,.0f}",

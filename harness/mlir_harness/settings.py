@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -19,7 +19,10 @@ from mlir_harness.types import (
     Retrieval,
     Setting,
     Slice,
+    pick,
 )
+
+_NAMES_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,41 @@ class Numbering:
     def names(self, numbers: IntArray) -> list[str]:
         """`language:id`, unique in the task; what ties are broken by and runs are written with."""
         places = self.language_of(numbers)
-        rows = numbers - self.starts[places]
-        documents = [self.retrieval.documents[language] for language in self.languages]
-        return [
-            f"{self.languages[place]}:{documents[place].ids[row]}"
-            for place, row in zip(places.tolist(), rows.tolist(), strict=True)
-        ]
+        names = np.empty(len(numbers), object)
+        for place in np.unique(places).tolist():
+            at = np.flatnonzero(places == place)
+            language = self.languages[place]
+            ids = pick(self.retrieval.documents[language].ids, numbers[at] - self.starts[place])
+            names[at] = [f"{language}:{name}" for name in ids]
+        named: list[str] = names.tolist()
+        return named
 
     def hash_order(self) -> IntArray:
         """A tie order that favours no language: by SHA-256 of the name. (documents,) int64."""
-        names = self.names(np.arange(self.starts[-1]))
-        digests = b"".join(sha256(text_bytes(name)).digest()[:8] for name in names)
+        digests = bytearray()
+        for names in self._encoded():
+            digests += b"".join([sha256(name).digest()[:8] for name in names])
         return _ranks(np.argsort(np.frombuffer(digests, ">u8"), kind="stable"))
 
     def trec_order(self) -> IntArray:
         """The tie order of trec_eval: names, descending. (documents,) int64."""
-        names = [text_bytes(name) for name in self.names(np.arange(self.starts[-1]))]
-        order = sorted(range(len(names)), key=names.__getitem__, reverse=True)
-        return _ranks(np.array(order, np.int64))
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        # Arrow compares bytes, and holds them without an object each.
+        names = pa.chunked_array(
+            [pa.array(names, pa.large_binary()) for names in self._encoded()], pa.large_binary()
+        )
+        order = pc.sort_indices(names, sort_keys=[("", "descending")])
+        return _ranks(order.to_numpy().astype(np.int64))
+
+    def _encoded(self) -> Iterator[list[bytes]]:
+        """The names of all documents as bytes, some thousands at a time."""
+        for language in self.languages:
+            ids = self.retrieval.documents[language].ids
+            for start in range(0, len(ids), _NAMES_AT_ONCE):
+                part = ids[start : start + _NAMES_AT_ONCE]
+                yield [text_bytes(f"{language}:{name}") for name in part]
 
 
 def _ranks(order: IntArray) -> IntArray:

@@ -40,6 +40,9 @@ class Collection:
         language: BCP-47 tag, such as "hi" or "zh".
         ids: unique within the collection, parallel to `texts`.
         texts: any sequence; may be a memory-mapped column that is never held whole.
+
+    Where `ids` or `texts` has a method `take(rows)`, which gives the items in an int64 array of
+    rows, many are picked with it.
     """
 
     language: str
@@ -52,6 +55,12 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def pick(values: Sequence[str], rows: IntArray) -> list[str]:
+    """The items of `values` in `rows` (n,), in that order."""
+    take = getattr(values, "take", None)
+    return list(take(rows)) if take else [values[row] for row in rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
