@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ _BATCH, _CHARACTERS = 1 << 15, 1 << 24  # of a record batch at most: what readin
 _SCHEMA = pa.schema([("id", pa.large_string()), ("text", pa.large_string())])
 _NO_ROOM = "Free some space, or name another folder with --cache-dir."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_Row: TypeAlias = tuple[str, str]  # id, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,26 @@ def prepare(source: Source, home: Path) -> Corpus:
     return Corpus(Collection(source.language, ids, texts), sum(map(_passages, readers)))
 
 
+def stored(key: str, rows: Iterator[_Row], language: str, home: Path) -> Collection:
+    """The collection kept under `key`, made from `rows` of id and text where there is none yet.
+
+    Args:
+        key: names the content: another key for other rows.
+        rows: read only if they are not kept.
+        language: of the collection.
+        home: as of `prepare`.
+
+    Raises:
+        StoreError: the rows cannot be kept.
+    """
+    path = home / f"{_safe(key)}-{_digest(_READER, key)}" / "rows.arrow"
+    with _locked(path.parent):
+        if not path.exists():
+            _keep(path, rows)
+    ids, texts = columns([opened(path)], "id", "text")
+    return Collection(language, ids, texts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """One file, and where what was read of it is kept."""
@@ -122,54 +143,79 @@ class _Kept:
 
     def read(self) -> Any:
         """Read the file and keep what it holds, whole or not at all; the caller holds the lock."""
-        unfinished = self.path.with_name(f".tmp-{self.path.name}")
-        try:
-            with _writing(self.path), unfinished.open("wb") as stream:
-                self._write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            with _writing(self.path):
-                unfinished.replace(self.path)
-                for old in self.path.parent.glob(self.older):
-                    if old != self.path:
-                        old.unlink(missing_ok=True)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        if not _keep(self.path, self._rows()):
+            self.path.unlink()
+            raise DataError(f"{self.file}: is empty", self.source.hint)
+        with _writing(self.path):
+            for old in self.path.parent.glob(self.older):
+                if old != self.path:
+                    old.unlink(missing_ok=True)
         return opened(self.path)
 
-    def _write(self, stream: Any) -> None:
-        """All passages, batch by batch; each batch says how many were read up to its end."""
+    def _rows(self) -> Iterator[_Row | None]:
+        """Id and text of every passage; None for one that is not kept."""
         keep = self.source.keep
-        passages = characters = 0
-        ids: list[str] = []
-        texts: list[str] = []
-        with pa.ipc.new_file(stream, _SCHEMA) as writer:
-
-            def flush() -> None:
-                columns = [pa.array(values, pa.large_string()) for values in (ids, texts)]
-                batch = pa.record_batch(columns, schema=_SCHEMA)
-                writer.write_batch(batch, custom_metadata={"passages": str(passages)})
-                ids.clear()
-                texts.clear()
-
-            for record in records(self.file, self.source.key, self.source.hint):
-                passages += 1
-                if keep is None or record.id in keep:
-                    ids.append(record.id)
-                    texts.append(record.text)
-                    characters += len(record.text)
-                    if len(ids) >= _BATCH or characters >= _CHARACTERS:
-                        flush()
-                        characters = 0
-            if not passages:
-                raise DataError(f"{self.file}: is empty", self.source.hint)
-            flush()
+        for record in records(self.file, self.source.key, self.source.hint):
+            yield (record.id, record.text) if keep is None or record.id in keep else None
 
     def places(self, name: str) -> Iterator[str]:
         """Where in the file the passage `name` stands, for people."""
         for record in records(self.file, self.source.key, self.source.hint):
             if record.id == name:
                 yield f"{self.file}, line {record.line}"
+
+
+def _keep(path: Path, rows: Iterator[_Row | None]) -> int:
+    """Write rows to `path`, whole or not at all; the caller holds the lock.
+
+    Returns:
+        How many there were, those that are None included.
+    """
+    unfinished = path.with_name(f".tmp-{path.name}")
+    passages = characters = 0
+    ids: list[str] = []
+    texts: list[str] = []
+    with _unfinished(path, unfinished) as writer:
+
+        def flush() -> None:
+            columns = [pa.array(values, pa.large_string()) for values in (ids, texts)]
+            batch = pa.record_batch(columns, schema=_SCHEMA)
+            with _writing(path):  # each batch says how many rows were read up to its end
+                writer.write_batch(batch, custom_metadata={"passages": str(passages)})
+            ids.clear()
+            texts.clear()
+
+        for row in rows:  # whose own errors are no errors of writing
+            passages += 1
+            if row is not None:
+                ids.append(row[0])
+                texts.append(row[1])
+                characters += len(row[1])
+                if len(ids) >= _BATCH or characters >= _CHARACTERS:
+                    flush()
+                    characters = 0
+        flush()
+    return passages
+
+
+@contextmanager
+def _unfinished(path: Path, unfinished: Path) -> Iterator[Any]:
+    """A writer to the file `unfinished`, which becomes `path` unless something is raised."""
+    try:
+        with _writing(path):
+            stream = unfinished.open("wb")
+        with stream:
+            with _writing(path):
+                writer = pa.ipc.new_file(stream, _SCHEMA)
+            yield writer
+            with _writing(path):
+                writer.close()
+                stream.flush()
+                os.fsync(stream.fileno())
+        with _writing(path):
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _passages(reader: Any) -> int:

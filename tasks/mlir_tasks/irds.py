@@ -24,8 +24,9 @@ from mlir_harness.types import (
     Slice,
     SparseJudgements,
 )
+from mlir_tasks import corpus
 from mlir_tasks.irds_access import library, reading
-from mlir_tasks.places import check_split
+from mlir_tasks.places import check_split, prepared
 
 _PARTS = ("docs", "queries", "qrels")
 _OPTIONS = ("language", "query_language", "document_language")
@@ -56,6 +57,7 @@ class Irds:
             measures=("nDCG@10", "R@100", "AP", "RR@10"),
             splits=(split,),
             depth=100,
+            parallel=False,
             citation="MacAvaney et al. 2021, Simplified Data Wrangling with ir_datasets, "
             "SIGIR 2021, arXiv:2103.02280; and that of the data set itself",
             licence=self._page,
@@ -88,14 +90,14 @@ class Irds:
                 notes.say("ir_datasets does not tell every language; --option sets them")
             judged = [(each.query_id, each.doc_id, each.relevance) for each in dataset.qrels_iter()]
             queries = _collection(
-                asked, notes.with_text("queries", _texts(dataset.queries_iter(), "query_id"))
+                asked, notes.with_text(_texts(dataset.queries_iter(), "query_id"))
             )
             parent = package.docs_parent_id(self.name)
-            documents = _store(
-                f"irds/{parent}/{package.__version__}/{_TEXT}",
-                notes.with_text("documents", _texts(dataset.docs_iter(), "doc_id")),
-                options,
+            documents = corpus.stored(
+                f"irds-{parent}-{package.__version__}-{_TEXT}",
+                (row for row in _texts(dataset.docs_iter(), "doc_id") if row[1].strip()),
                 answering,
+                prepared(options),
             )
             notes.count(dataset.docs_count(), len(documents))
         kind = SettingKind.MONOLINGUAL if asked == answering else SettingKind.CROSS_LINGUAL
@@ -111,17 +113,6 @@ class Irds:
                 notes=tuple(notes.notes),
             ),
         )
-
-
-def _store(
-    key: str, rows: Iterator[tuple[str, str]], options: TaskOptions, language: str
-) -> Collection:
-    """The documents under `key`, from `rows` of id and text if they are not stored yet.
-
-    The one place that decides where documents lie: here, in memory.
-    """
-    del key, options
-    return _collection(language, rows)
 
 
 def _collection(language: str, rows: Iterator[tuple[str, str]]) -> Collection:
@@ -228,7 +219,7 @@ class _Notes:
             raise DataError(f"{self._name}: {note}", "Without --strict this is only noted.")
         self.notes.append(note)
 
-    def with_text(self, what: str, rows: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    def with_text(self, rows: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         """The rows that have a text; the others are counted."""
         empty = 0
         for row in rows:
@@ -237,12 +228,12 @@ class _Notes:
             else:
                 empty += 1
         if empty:
-            self.flaw(f"{empty:,} {what} without text are left out")
+            self.flaw(f"{empty:,} queries without text are left out")
 
     def count(self, published: int | None, found: int) -> None:
-        """Compare the number of documents, which also shows if stored ones are fewer."""
+        """Tell how many documents have no text; stored ones are not read again to count them."""
         if published is not None and published != found:
-            self.say(f"documents: {found:,} of {published:,}")
+            self.flaw(f"{published - found:,} documents without text are left out")
 
 
 def _judgements(
