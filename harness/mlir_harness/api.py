@@ -42,7 +42,8 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness import search_table, tables
+        from mlir_harness import tables
+        from mlir_harness.indexing import search_table
 
         shown = [module.summary(self.cells) for module in (tables, search_table)]
         return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))

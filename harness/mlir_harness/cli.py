@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness import options, text
-from mlir_harness.cli_data import data
-from mlir_harness.cli_export import export
-from mlir_harness.cli_fetch import fetch
+from mlir_harness import text
+from mlir_harness.commands import options
+from mlir_harness.commands.data import data
+from mlir_harness.commands.export import export
+from mlir_harness.commands.fetch import fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness import search_table, tables
+from mlir_harness import tables
+from mlir_harness.indexing import search_table
+from mlir_harness.indexing.search import SearchResult
 from mlir_harness.results import CellResult, finite
-from mlir_harness.search import SearchResult
 from mlir_harness.text import cell as csv_cell
 from mlir_harness.text import plain
 

@@ -10,8 +10,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlir_harness import details, formats, search_table, tables
+from mlir_harness import details, formats, tables
 from mlir_harness.errors import Exit, StoreError
+from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:

@@ -10,25 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlir_harness import (
-    check,
-    fingerprint,
-    index,
-    measures,
-    registry,
-    scoring,
-    search,
-    shelf,
-    sources,
-    supply,
-)
+from mlir_harness import check, fingerprint, measures, registry, scoring, shelf, sources
 from mlir_harness.cache import Cache
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
+from mlir_harness.fetching import supply
+from mlir_harness.indexing import index, search
+from mlir_harness.indexing.search import Search
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task, TaskInfo, TaskOptions
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import KINDS, Request, Watcher
 from mlir_harness.scoring import Scoring
-from mlir_harness.search import Search
 from mlir_harness.shelf import Shelf
 from mlir_harness.text import described, did_you_mean, plain
 from mlir_harness.types import Collection, Retrieval, Role

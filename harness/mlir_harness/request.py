@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
-from mlir_harness import download, embed, files, scoring
+from mlir_harness import embed, files, scoring
 from mlir_harness.errors import UsageError
+from mlir_harness.fetching import download
 from mlir_harness.measures import Gain
 from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import SettingKind

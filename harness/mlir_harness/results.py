@@ -21,7 +21,7 @@ import numpy as np
 
 from mlir_harness import files
 from mlir_harness.errors import StoreError
-from mlir_harness.search import SearchResult
+from mlir_harness.indexing.search import SearchResult
 from mlir_harness.text import plain, slug
 
 SCHEMA = 1

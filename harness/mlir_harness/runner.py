@@ -7,9 +7,10 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds, trial
+from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
+from mlir_harness.indexing import trial
 from mlir_harness.prepare import Failed, LoadedTask, Prepared, ReadyEncoder, prepare
 from mlir_harness.records import settings_rows, tables
 from mlir_harness.request import Request, Silent, Watcher

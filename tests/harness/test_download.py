@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from web_server import Page, Server, serving
 
-from mlir_harness import download
-from mlir_harness.download import Part
 from mlir_harness.errors import FetchError, HarnessError, StoreError, Unreached
+from mlir_harness.fetching import download
+from mlir_harness.fetching.download import Part
+from mlir_harness.fetching.web import Web
 from mlir_harness.request import Silent
-from mlir_harness.web import Web
 
 CONTENT = random.Random(1).randbytes(300_000)
 

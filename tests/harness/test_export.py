@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from plugins_for_tests import ODD_IDS, Graded
 
-from mlir_harness import beir, streams, trec
 from mlir_harness.errors import DataError, UsageError
-from mlir_harness.export_folder import check, opened
+from mlir_harness.exporting import beir, streams, trec
+from mlir_harness.exporting.export_folder import check, opened
 from mlir_harness.protocols import TaskOptions
 from mlir_harness.text import folder_names, utf8
 from mlir_harness.types import (

@@ -11,8 +11,8 @@ import pytest
 from command import PLUGINS, Desk, Done
 from web_server import Page, Server, serving
 
-from mlir_harness import hub
 from mlir_harness.errors import FetchError
+from mlir_harness.fetching import hub
 
 TASK = f"{PLUGINS}:fetching"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

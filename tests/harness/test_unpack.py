@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlir_harness import unpack
 from mlir_harness.errors import FetchError
+from mlir_harness.fetching import unpack
 
 TEXT = b"Was ist das?\n" * 50
 Entry = tuple[str, bytes]

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mlir_harness import agreement, averages, embed, files, index, measures, search
-from mlir_harness.agreement import Lists, Pairs
-from mlir_harness.bench import HINT, Bench, Mapped
+from mlir_harness import averages, embed, files, measures
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError
-from mlir_harness.job import Job, Part, timed
+from mlir_harness.indexing import agreement, index, search
+from mlir_harness.indexing.agreement import Lists, Pairs
+from mlir_harness.indexing.bench import HINT, Bench, Mapped
+from mlir_harness.indexing.job import Job, Part, timed
+from mlir_harness.indexing.search import DEPTH, Search, SearchResult
 from mlir_harness.measures import Measure
 from mlir_harness.prepare import LoadedTask, Prepared, ReadyEncoder
 from mlir_harness.rank import Corpus, Question, rank
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult, Store
-from mlir_harness.search import DEPTH, Search, SearchResult
 from mlir_harness.settings import relevant
 from mlir_harness.shelf import Shelf
 from mlir_harness.text import described

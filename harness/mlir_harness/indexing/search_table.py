@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mlir_harness import tables
+from mlir_harness.indexing.search import DEPTH, SearchResult
 from mlir_harness.results import CellResult
-from mlir_harness.search import DEPTH, SearchResult
 from mlir_harness.text import plain
 
 _Row = tuple[str, ...]

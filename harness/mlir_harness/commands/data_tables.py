@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlir_harness.describe import Description, Texts
+from mlir_harness.fetching.describe import Description, Texts
+from mlir_harness.fetching.verify import Finding
 from mlir_harness.text import plain
-from mlir_harness.verify import Finding
 
 _SHOWN = 24  # characters of a hash
 

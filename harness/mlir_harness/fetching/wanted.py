@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlir_harness import hub
 from mlir_harness.errors import Unavailable, Unreached
-from mlir_harness.homes import home, paths
+from mlir_harness.fetching import hub
+from mlir_harness.fetching.homes import home, paths
 from mlir_harness.protocols import Download, Fetches
 from mlir_harness.text import plain, size
 

@@ -11,15 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlir_harness import download, fetched, files, hub, unpack
-from mlir_harness.download import Part, Watcher
+from mlir_harness import files
 from mlir_harness.errors import DataError, FetchError, StoreError, Unreached
-from mlir_harness.fetched import Content, Fetched
-from mlir_harness.homes import paths
+from mlir_harness.fetching import download, fetched, hub, unpack
+from mlir_harness.fetching.download import Part, Watcher
+from mlir_harness.fetching.fetched import Content, Fetched
+from mlir_harness.fetching.homes import paths
+from mlir_harness.fetching.wanted import Wanted, by_hand, counted
+from mlir_harness.fetching.web import Web
 from mlir_harness.protocols import Download
 from mlir_harness.text import plain, size, slug
-from mlir_harness.wanted import Wanted, by_hand, counted
-from mlir_harness.web import Web
 
 _PARTS = ".partial"
 _LOCK = ".fetch.lock"

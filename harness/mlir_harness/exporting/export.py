@@ -8,14 +8,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from mlir_harness import beir, streams, toplists, trec
 from mlir_harness.errors import StoreError
-from mlir_harness.export_folder import INDEX, Folder, check, opened
+from mlir_harness.exporting import beir, streams, toplists, trec
+from mlir_harness.exporting.export_folder import INDEX, Folder, check, opened
+from mlir_harness.exporting.toplists import Lists
 from mlir_harness.prepare import LoadedTask
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult
 from mlir_harness.text import folder_names, plain
-from mlir_harness.toplists import Lists
 from mlir_harness.types import Role, Setting
 
 __all__ = ["INDEX", "Layout", "check", "write"]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlir_harness import files, homes
-from mlir_harness.download import Watcher
+from mlir_harness import files
 from mlir_harness.errors import DataError, HarnessError, Unavailable
-from mlir_harness.fetch import fetch
+from mlir_harness.fetching import homes
+from mlir_harness.fetching.download import Watcher
+from mlir_harness.fetching.fetch import fetch
+from mlir_harness.fetching.wanted import Wanted, want
+from mlir_harness.fetching.web import Web
 from mlir_harness.protocols import Fetches, Task
 from mlir_harness.registry import Choice
 from mlir_harness.request import Request
 from mlir_harness.text import plain
-from mlir_harness.wanted import Wanted, want
-from mlir_harness.web import Web
 
 
 def needed(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlir_harness.indexing.search import DEPTH
 from mlir_harness.measures import Ranked
 from mlir_harness.protocols import Vectors
 from mlir_harness.rank import Corpus, Lookup
-from mlir_harness.search import DEPTH
 from mlir_harness.types import BoolArray, DoubleArray, FloatArray, IntArray, Relevant
 from mlir_harness.vectors import Dense
 

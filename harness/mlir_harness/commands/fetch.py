@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness import options, text
+from mlir_harness import text
+from mlir_harness.commands import options
 from mlir_harness.errors import Exit, HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mlir_harness.fetching.wanted import Wanted
     from mlir_harness.request import Request
-    from mlir_harness.wanted import Wanted
 
 
 @click.command()
@@ -44,9 +45,9 @@ def fetch(
     is recorded, with hashes, in fetched.json beside the files.
     """
     from mlir_harness import output
-    from mlir_harness.fetch import fetch as carry_out
+    from mlir_harness.fetching.fetch import fetch as carry_out
+    from mlir_harness.fetching.web import FIRST_ANSWER, Web
     from mlir_harness.watch import Bars
-    from mlir_harness.web import FIRST_ANSWER, Web
 
     asked = tuple(dict.fromkeys(name for some in names for name in some))
     errors = output.console(sys.stderr)
@@ -84,7 +85,8 @@ def _wanted(names: tuple[str, ...], request: Request) -> Iterator[Wanted | Harne
     """What there is to fetch, or why not; a file that two tasks share is fetched for the first."""
     from dataclasses import replace
 
-    from mlir_harness import prepare, registry, supply
+    from mlir_harness import prepare, registry
+    from mlir_harness.fetching import supply
     from mlir_harness.protocols import Fetches
 
     # Unknown names first: then nothing is fetched.

@@ -1,6 +1,6 @@
 """FAISS at work in a process of its own: builds indexes, or loads them, and searches them.
 
-Run as `python -m mlir_harness.faiss_process JOB REPLY`. It never imports torch: two OpenMP
+Run as `python -m mlir_harness.indexing.faiss_process JOB REPLY`. It never imports torch: two OpenMP
 runtimes in one process can crash, and what crashes here costs one search, not the run.
 """
 
@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from mlir_harness import files
 from mlir_harness.errors import HarnessError, StoreError
-from mlir_harness.job import Job, Part, timed
+from mlir_harness.indexing.job import Job, Part, timed
 from mlir_harness.text import described
 from mlir_harness.types import FloatArray, IntArray
 

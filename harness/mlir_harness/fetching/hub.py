@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from mlir_harness import files
-from mlir_harness.download import ROOM, Watcher, check_room, check_size
 from mlir_harness.errors import FetchError, HarnessError
+from mlir_harness.fetching.download import ROOM, Watcher, check_room, check_size
+from mlir_harness.fetching.web import Web
 from mlir_harness.text import described, plain
-from mlir_harness.web import Web
 
 SCHEME = "hf://"
 _ADDRESS = re.compile(r"hf://(?:(datasets)/)?([\w.-]+/[\w.-]+)@([^/@]+)/(.+)")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness import options
+from mlir_harness.commands import options
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
-    from mlir_harness.export import Layout
+    from mlir_harness.exporting.export import Layout
     from mlir_harness.prepare import LoadedTask
     from mlir_harness.results import CellResult
 
@@ -49,8 +49,8 @@ def export(layout: Layout, folder: Path, force: bool, debug: bool, **asked: Any)
     run of each encoder; FOLDER/index.json says which setting is where, and its scores.
     Runs come from stored results whose lists are long enough; else they are computed.
     """
-    from mlir_harness import export as exports
     from mlir_harness import output, runner
+    from mlir_harness.exporting import export as exports
     from mlir_harness.watch import Bars
 
     folder = folder.absolute()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from mlir_harness.errors import Unavailable
-from mlir_harness.fetched import NAME
+from mlir_harness.fetching.fetched import NAME
 from mlir_harness.protocols import Download, TaskInfo
 from mlir_harness.registry import Choice
 from mlir_harness.text import plain, slug

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from mlir_harness import files
-from mlir_harness.download import ROOM, check_room
 from mlir_harness.errors import FetchError, HarnessError
+from mlir_harness.fetching.download import ROOM, check_room
 from mlir_harness.text import described, plain, size
 
 LARGEST = 64 << 30  # bytes of all members together

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness import options, text
+from mlir_harness import text
+from mlir_harness.commands import options
 from mlir_harness.errors import DataError, Exit, HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
+    from mlir_harness.fetching.verify import Finding
+    from mlir_harness.fetching.wanted import Wanted
     from mlir_harness.output import Output
-    from mlir_harness.verify import Finding
-    from mlir_harness.wanted import Wanted
 
 
 @click.group()
@@ -35,7 +36,8 @@ def verify(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     The exit code is 0 if all is well, 1 if something differs, 4 if the data is not there.
     """
     del debug
-    from mlir_harness import output, prepare, supply, verify
+    from mlir_harness import output, prepare
+    from mlir_harness.fetching import supply, verify
     from mlir_harness.watch import Bars
 
     printed = _output(as_json)
@@ -67,7 +69,7 @@ def _show_findings(
 ) -> None:
     from dataclasses import asdict
 
-    from mlir_harness import data_tables
+    from mlir_harness.commands import data_tables
 
     ok = all(each.ok for each in found)
     folder = None if wanted is None else str(wanted.folder)
@@ -86,7 +88,7 @@ def _show_findings(
 
 
 def _check_there(wanted: Wanted) -> None:
-    from mlir_harness.homes import paths
+    from mlir_harness.fetching.homes import paths
 
     missing = [
         path
@@ -114,7 +116,9 @@ def _check_there(wanted: Wanted) -> None:
 def describe(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     """Show what a task holds: origin, licence, settings, texts and judgements by language."""
     del debug
-    from mlir_harness import data_tables, describe, output, prepare
+    from mlir_harness import output, prepare
+    from mlir_harness.commands import data_tables
+    from mlir_harness.fetching import describe
     from mlir_harness.watch import Bars
 
     printed = _output(as_json)

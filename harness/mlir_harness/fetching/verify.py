@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlir_harness import fetched
-from mlir_harness.download import Watcher
-from mlir_harness.homes import paths
+from mlir_harness.fetching import fetched
+from mlir_harness.fetching.download import Watcher
+from mlir_harness.fetching.homes import paths
+from mlir_harness.fetching.wanted import Wanted
 from mlir_harness.protocols import Published, Task
 from mlir_harness.types import Retrieval
-from mlir_harness.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

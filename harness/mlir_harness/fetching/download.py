@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from mlir_harness import files
 from mlir_harness.errors import FetchError, StoreError
+from mlir_harness.fetching.web import Broken, Web
 from mlir_harness.text import described, plain, size
-from mlir_harness.web import Broken, Web
 
 LARGEST = 4 << 30  # bytes of a file of which no size is announced
 _SLACK = 1 << 20  # bytes; small files are described in round numbers

@@ -20,8 +20,8 @@ import xxhash
 
 from mlir_harness import files, fingerprint
 from mlir_harness.errors import HarnessError, UsageError
-from mlir_harness.job import Job
-from mlir_harness.search import Search
+from mlir_harness.indexing.job import Job
+from mlir_harness.indexing.search import Search
 from mlir_harness.text import plain
 from mlir_harness.types import FloatArray, IntArray
 
@@ -87,7 +87,7 @@ def ask(job: Job, folder: Path) -> Reply:
     job_file, reply_file, log_file = (folder / name for name in ("job", "reply", "log"))
     job_file.write_text(job.as_json(), "utf-8")
     # -P: nothing is imported from the folder that the user happens to be in.
-    module = [sys.executable, "-P", "-m", "mlir_harness.faiss_process"]
+    module = [sys.executable, "-P", "-m", "mlir_harness.indexing.faiss_process"]
     command = [*module, str(job_file), str(reply_file)]
     with (
         log_file.open("wb") as log,
