@@ -32,9 +32,9 @@ from mlir_harness.types import IntArray, Retrieval, Setting
 
 _Used = TypeVar("_Used")
 
-# Sorting a pool of thousands costs as much as counting for about this many relevant documents
-# a query, in all its pools together (benchmarks/ranking.py).
-MANY = 64
+# Relevant documents a query from which on sorting is faster: 40 in eight overlapping pools of
+# thousands, 150 in a single one (benchmarks/ranking.py).
+MANY = 100
 _MOST_BYTES = 1 << 30  # of document vectors held for sorting
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
+from mlir_harness.choices import Failed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.indexing import trial
-from mlir_harness.prepare import Failed, LoadedTask, Prepared, ReadyEncoder, prepare
+from mlir_harness.loading import LoadedTask
+from mlir_harness.prepare import Prepared, ReadyEncoder, prepare
 from mlir_harness.records import settings_rows, tables
 from mlir_harness.request import Request, Silent, Watcher
 from mlir_harness.results import CellResult, Store

@@ -14,7 +14,7 @@ from mlir_harness.text import plain
 
 if TYPE_CHECKING:
     from mlir_harness.exporting.export import Layout
-    from mlir_harness.prepare import LoadedTask
+    from mlir_harness.loading import LoadedTask
     from mlir_harness.results import CellResult
 
 

@@ -12,7 +12,7 @@ from mlir_harness.errors import StoreError
 from mlir_harness.exporting import beir, streams, toplists, trec
 from mlir_harness.exporting.export_folder import INDEX, Folder, check, opened
 from mlir_harness.exporting.toplists import Lists
-from mlir_harness.prepare import LoadedTask
+from mlir_harness.loading import LoadedTask
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult
 from mlir_harness.text import folder_names, plain

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlir_harness.prepare import LoadedTask
+from mlir_harness.loading import LoadedTask
 from mlir_harness.types import Collection, IntArray, Retrieval
 
 _AT_ONCE = 8192

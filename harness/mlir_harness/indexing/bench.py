@@ -10,7 +10,7 @@ import numpy as np
 
 from mlir_harness import files, shelf
 from mlir_harness.errors import HarnessError
-from mlir_harness.prepare import LoadedTask
+from mlir_harness.loading import LoadedTask
 from mlir_harness.protocols import Vectors
 from mlir_harness.rank import Corpus
 from mlir_harness.settings import Layout, Numbering
