@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
@@ -55,7 +56,7 @@ def description(held: Description) -> RenderableType:
         ("splits", ", ".join(held.splits)),
         ("measures", ", ".join(held.measures)),
         ("settings", ", ".join(f"{count:,} {kind}" for kind, count in held.settings.items())),
-        ("variants", ", ".join(held.variants)),
+        ("variants", _variants(held.variants)),
     ]
     about = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     about.add_column(style="dim")
@@ -115,3 +116,12 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 def _lines(notes: Sequence[str]) -> list[Text]:
     return [Text(f"  {plain(note, 400)}", style="dim") for note in notes]
+
+
+def _variants(names: Sequence[str]) -> str:
+    """Names without their seeds, and how many seeds each has."""
+    seeds = Counter(name.partition("/seed-")[0] for name in names)
+    return ", ".join(
+        f"{plain(name)} ({count} seeds)" if count > 1 else plain(name)
+        for name, count in seeds.items()
+    )

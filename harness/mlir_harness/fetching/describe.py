@@ -104,7 +104,7 @@ def describe(loaded: LoadedTask) -> Description:
         split=loaded.split,
         measures=info.measures,
         settings=dict(Counter(setting.kind.value for setting in retrieval.settings)),
-        variants=sorted({setting.variant for setting in retrieval.settings} - {""}),
+        variants=[*dict.fromkeys(each.variant for each in retrieval.settings if each.variant)],
         queries={language: _texts(held) for language, held in retrieval.queries.items()},
         documents={language: _texts(held) for language, held in retrieval.documents.items()},
         relevant={language: _relevance(language, retrieval) for language in retrieval.queries},
