@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlir_harness.results import CellResult, SettingRow
+from mlir_harness.scoring import COMMON
 from mlir_harness.tables import SHORT, grid
 from mlir_harness.text import plain
 
@@ -29,6 +30,7 @@ def details(cells: Sequence[CellResult]) -> RenderableType:
         for title, shown, mean in (
             (f"{cell.main_measure} by language of the documents", _pairs(cell), False),
             ("by kind of setting", _measures(cell), True),
+            ("nearest neighbours' class, and queries that all can answer", _classes(cell), True),
             ("language bias in the multilingual settings", _bias(cell), True),
         ):
             if shown:
@@ -53,6 +55,18 @@ def _measures(cell: CellResult) -> list[_Shown]:
     names = [str(name) for name in cell.details.get("measures", ())][:3]
     kinds = [kind for kind in SHORT if any(s.kind == kind for s in cell.settings)]
     return [(f"{SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
+
+
+def _classes(cell: CellResult) -> list[_Shown]:
+    """Nearest-neighbour accuracy, and the main measure on the common queries."""
+    known = {name for setting in cell.settings for name in setting.measures}
+    names = [name for name in ("kNN@1", "kNN@5") if name in known]
+    common = f"{cell.main_measure}{COMMON}"
+    kinds = [kind for kind in SHORT if any(s.kind == kind for s in cell.settings)]
+    shown = [(f"{SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
+    if common in known:
+        shown += [(f"{SHORT[kind]}\ncommon", _mean(_of(kind), common)) for kind in kinds]
+    return shown
 
 
 def _bias(cell: CellResult) -> list[_Shown]:

@@ -79,6 +79,10 @@ class Request:
             for name in names:
                 if name not in known:
                     raise UsageError(f"unknown {what} {plain(name)!r}", did_you_mean(name, known))
+        if self.data == "sample" and self.data_dir is not None:
+            raise UsageError(
+                "--data sample and --data-dir exclude each other", "Leave one of them out."
+            )
         if self.depth is not None and self.depth < scoring.LANGUAGES_CUTOFF:
             raise UsageError(
                 f"a depth of {self.depth} is too small",

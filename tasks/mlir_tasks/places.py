@@ -51,17 +51,12 @@ def locate(
         folder: name of the task's folder where that is another than the task's.
 
     Raises:
-        UsageError: a folder is given and the sample asked for.
         Unavailable: not on this machine.
         DataError: the folder is there, and files are missing.
     """
     named = folder or task
     sample = SAMPLES / named
     if options.data == "sample":
-        if options.data_dir is not None:
-            raise UsageError(
-                "--data sample and --data-dir exclude each other", "Leave one of them out."
-            )
         if not sample.is_dir():
             raise Unavailable(f"{task} has no bundled sample", "Use --data real.")
         return Place(sample, sample=True)
