@@ -10,8 +10,8 @@ from typing import Any
 
 from plugins_for_tests import HOSTILE
 
+from mlir_harness.indexing.search import SearchResult
 from mlir_harness.results import CellResult, SettingRow
-from mlir_harness.search import SearchResult
 
 LANGUAGES = ("en", "hi")
 

@@ -11,14 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlir_harness.errors import Unavailable
-from mlir_harness.protocols import Context, EncoderInfo, TaskInfo, TaskOptions
+from mlir_harness.errors import DataError, Unavailable
+from mlir_harness.protocols import (
+    Context,
+    Count,
+    Download,
+    EncoderInfo,
+    TaskInfo,
+    TaskOptions,
+)
 from mlir_harness.types import (
     Collection,
     Provenance,
@@ -248,6 +255,42 @@ def hostile_task() -> Small:
     return Small(names=(HOSTILE, LONE, "../../../etc/passwd"), texts=texts)
 
 
+class Fetching(Small):
+    """Made of the files that TEST_DOWNLOADS lists as JSON; texts.txt holds its three texts."""
+
+    @property
+    def info(self) -> TaskInfo:
+        return replace(super().info, folder="small", licence="CC0-1.0 [red]a[/b]")
+
+    def downloads(self, languages: tuple[str, ...]) -> list[Download]:
+        listed = json.loads(os.environ.get("TEST_DOWNLOADS", "[]"))
+        return [Download(**each) for each in listed]
+
+    def load(self, options: TaskOptions) -> Any:
+        given = options.data_dir or f"{options.cache_dir}/data"
+        for folder in (Path(given) / "small", Path(given)):
+            if (folder / "texts.txt").exists():
+                lines = (folder / "texts.txt").read_text().splitlines()
+                if len(lines) != 3:
+                    raise DataError(f"{folder}/texts.txt has {len(lines)} lines, not 3", "Mend it.")
+                self.texts = tuple(lines)  # type: ignore[assignment]
+                return super().load(options)
+        raise Unavailable(f"no texts.txt in {given}", "Put it there.")
+
+    def published(self, retrieval: Retrieval) -> list[Count]:
+        held = retrieval.documents.items()
+        return [Count(f"characters ({each})", 30, sum(map(len, c.texts))) for each, c in held]
+
+
+def fetching() -> Fetching:
+    return Fetching()
+
+
+def twin() -> Fetching:
+    """Another task made of the same files."""
+    return Fetching()
+
+
 def failing_task() -> Small:
     return Small(lambda retrieval: _raise(LookupError("row 7")))
 
@@ -283,3 +326,97 @@ class Late:
         if self.reads > 1:
             raise IndexError("judgement 7 of 3")
         return self.held.rows(queries)
+
+
+WORDS = ("red", "bridge", "blue", "river", "green", "hill", "old", "town")
+ODD_IDS = (
+    HOSTILE,
+    LONE,
+    "",
+    "10020#0",
+    "#a",
+    "a b",
+    "a%20b",
+    "a\u00a0b",
+    "a\u3000b",
+    "a\tb\r\nc",
+    '"quoted"',
+    "100%",
+    "\ufeffmarked",
+    "de:1",
+    "../../../etc/passwd",
+    "\x00",
+    "\x1c\x85\u2028",
+)
+
+
+@dataclass
+class Graded:
+    """Grades, ties and odd ids, in two languages that use the same ids for other documents."""
+
+    size: int = 130
+
+    @property
+    def info(self) -> TaskInfo:
+        return TaskInfo(
+            version="1",
+            languages=("en", "de"),
+            measures=("nDCG@10", "AP", "R@100", "RR", "Success@1", "R@10", "RR@10", "AP@20"),
+        )
+
+    def load(self, options: TaskOptions) -> Retrieval:
+        ids = (*ODD_IDS, *(f"d{number}" for number in range(self.size - len(ODD_IDS))))
+        documents = {
+            language: Collection(
+                language,
+                ids,
+                # Every third text is there several times: such documents tie.
+                [
+                    self._text(number // 3 * 3 if number % 3 else number + shift)
+                    for number in range(self.size)
+                ],
+            )
+            for language, shift in (("en", 0), ("de", 1))
+        }
+        queries = {
+            language: Collection(
+                language,
+                (*ODD_IDS, "last"),
+                [self._text(7 * n + shift) for n in range(len(ODD_IDS) + 1)],
+            )
+            for language, shift in (("en", 2), ("de", 5))
+        }
+        asked = len(ODD_IDS) + 1
+
+        def judged(x: str, y: str) -> SparseJudgements:
+            seed = len(x + y) + (x == y) + 2 * (x < y)
+            triples = [
+                (query, (query * 11 + step * (seed + 3) * 5) % self.size, 1 + (query + step) % 3)
+                for query in range(asked)
+                for step in range(query % 5)  # every fifth query has no answer
+            ]
+            return SparseJudgements.from_triples(asked, triples)
+
+        some = np.arange(self.size)[::-2].copy()
+        return Retrieval(
+            queries=queries,
+            documents=documents,
+            judgements={(x, y): judged(x, y) for x in queries for y in documents},
+            settings=(
+                Setting("en→en", SettingKind.MONOLINGUAL, "en", (Slice("en"),)),
+                Setting("en→de", SettingKind.CROSS_LINGUAL, "en", (Slice("de"),)),
+                Setting("en de", SettingKind.CROSS_LINGUAL, "en", (Slice("de", some),), "half"),
+                Setting("de→all", SettingKind.MULTILINGUAL, "de", (Slice("de", some), Slice("en"))),
+            ),
+            clusters={language: held.ids for language, held in queries.items()},
+            provenance=Provenance(source="made up", licence="CC0"),
+        )
+
+    @staticmethod
+    def _text(number: int) -> str:
+        chosen = [WORDS[number >> shift & 7] for shift in (0, 2, 4)]
+        return " ".join(chosen) + ("\ttabs\nand lines" if number % 4 == 0 else "")
+
+
+def graded() -> Graded:
+    return Graded()

@@ -42,7 +42,8 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness import search_table, tables
+        from mlir_harness import tables
+        from mlir_harness.indexing import search_table
 
         shown = [module.summary(self.cells) for module in (tables, search_table)]
         return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))
@@ -79,6 +80,7 @@ def evaluate(
     data: Literal["auto", "real", "sample"] = "auto",
     data_dir: str | Path | None = None,
     strict: bool = False,
+    download: bool = False,
     output: str | Path | None = None,
     cache_dir: str | Path | None = None,
     fresh: bool = False,
@@ -102,6 +104,7 @@ def evaluate(
         data: "real" files, the bundled "sample", or "auto": the sample where there are none.
         data_dir: folder with the tasks' files, or with one folder per task.
         strict: flaws in the data that are otherwise noted are errors.
+        download: fetch what is missing of tasks asked for by name; else nothing uses the network.
         output: folder to store results in, and to answer from; None for neither.
         cache_dir: folder for vectors; None for the user's cache.
         fresh: compute again what is stored.
@@ -127,6 +130,7 @@ def evaluate(
         data=data,
         data_dir=None if data_dir is None else str(data_dir),
         strict=strict,
+        download=download,
         output=None if output is None else Path(output),
         cache_dir=None if cache_dir is None else Path(cache_dir),
         fresh=fresh,

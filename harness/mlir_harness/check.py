@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -199,28 +199,33 @@ def _integers(array: Any) -> bool:
 
 
 def _check_parallel(retrieval: Retrieval, named: str) -> None:
-    """Clusters and labels have one entry per query."""
-    held: tuple[tuple[str, Mapping[str, Sequence[str]], set[str]], ...] = (
-        ("clusters", retrieval.clusters, {each.query_language for each in retrieval.settings}),
-        ("labels", retrieval.labels, set()),
-    )
-    for what, values, needed in held:
+    """Clusters and labels have one entry per query, labels one per document too."""
+    asked = {setting.query_language for setting in retrieval.settings}
+    pooled = {language for each in retrieval.settings for language in each.document_languages}
+    held = [("clusters", Role.QUERY, retrieval.clusters, asked)]
+    for role, needed in ((Role.QUERY, asked), (Role.DOCUMENT, pooled)) if retrieval.labels else ():
+        held.append(("labels", role, retrieval.labels.get(role, {}), needed))
+    for what, role, values, needed in held:
+        collections = retrieval.queries if role is Role.QUERY else retrieval.documents
         for language in sorted({*values, *needed}):
-            where = f"{named}, {what} of the query collection {plain(language)}"
-            if language not in retrieval.queries:
+            where = f"{named}, {what} of the {role.value} collection {plain(language)}"
+            if language not in collections:
                 raise _wrong(f"{where}: there is no such collection")
             if language not in values:
                 raise _wrong(f"{where}: missing")
-            expected = len(retrieval.queries[language])
-            if len(values[language]) != expected:
-                raise _wrong(f"{where}: {len(values[language])} for {expected} queries")
-            for start, batch in _batches(values[language]):
-                place = _no_string(batch)
-                if place is not None:
-                    raise _wrong(
-                        f"{where}: that of {_shown(retrieval.queries[language].ids[start + place])}"
-                        f" is {_shown(batch[place])}, not a string"
-                    )
+            _check_names(values[language], collections[language], where)
+
+
+def _check_names(values: Sequence[str], collection: Collection, where: str) -> None:
+    if len(values) != len(collection):
+        raise _wrong(f"{where}: {len(values)} for {len(collection)} texts")
+    for start, batch in _batches(values):
+        place = _no_string(batch)
+        if place is not None:
+            raise _wrong(
+                f"{where}: that of {_shown(collection.ids[start + place])}"
+                f" is {_shown(batch[place])}, not a string"
+            )
 
 
 def _check_judgements(

@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlir_harness import text
+from mlir_harness.commands import options
+from mlir_harness.commands.data import data
+from mlir_harness.commands.export import export
+from mlir_harness.commands.fetch import fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from mlir_harness.results import CellResult
-    from mlir_harness.runner import Request
-
-
-class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.3
-    """One or more names, separated by commas; \\, is a comma in a name."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        """The names, empty ones dropped."""
-        del param, ctx
-        return text.names(value)
-
-
-def _flat(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> tuple[str, ...]:
-    del ctx, param
-    return tuple(dict.fromkeys(name for names in value for name in names))
-
-
-def _options(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> dict[str, dict[str, str]]:
-    del ctx, param
-    options: dict[str, dict[str, str]] = {}
-    for each in value:
-        left, equals, given = each.partition("=")
-        name, dot, key = left.rpartition(".")
-        if not (equals and dot and name and key):
-            raise click.BadParameter(
-                f"{each!r} is not NAME.KEY=VALUE, such as hashing.dimension=256"
-            )
-        options.setdefault(name, {})[key] = given
-    return options
-
-
-def _names(flag: str, help_: str, **extra: Any) -> Callable[[Any], Any]:
-    return click.option(flag, type=Names(), multiple=True, callback=_flat, help=help_, **extra)
 
 
 @click.group(
@@ -64,65 +30,10 @@ def cli() -> None:
 
 
 @cli.command()
-@_names("--encoders", "Names, separated by commas; 'all' for every one ready here.", required=True)
-@_names("--tasks", "Names, separated by commas; 'all' for every one ready here.", required=True)
-@_names("--languages", "Languages to keep (BCP-47, such as hi,th); default all.")
-@_names("--settings", "Kinds to keep: mono, cross, multi; default all.")
-@click.option("--split", default="", help="Part of the data; default the task's own.")
-@click.option(
-    "--data",
-    type=click.Choice(["auto", "real", "sample"]),
-    default="auto",
-    show_default=True,
-    help="Real files, the bundled sample, or the sample where there are no real files.",
-)
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder with the task's files; with several tasks, a folder for each inside.",
-)
-@click.option("--strict", is_flag=True, help="Flaws in the data that are noted else are errors.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="For encoders that use torch.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="For encoders that use torch.",
-)
-@click.option(
-    "--token-budget",
-    type=click.IntRange(min=16),
-    metavar="N",
-    help="Padded tokens per batch; default the encoder's own.",
-)
-@click.option(
-    "--ties",
-    type=click.Choice(["hash", "trec"]),
-    default="hash",
-    show_default=True,
-    help="Order of tied documents: by hashed name, or as trec_eval.",
-)
-@click.option(
-    "--gain",
-    type=click.Choice(["linear", "exponential"]),
-    default="linear",
-    show_default=True,
-    help="Gain of nDCG.",
-)
-@click.option(
-    "--depth",
-    type=click.IntRange(10, 2000),
-    metavar="K",
-    help="Documents per query kept with the results; default the task's own.",
-)
+@options.encoders(required=True)
+@options.data
+@options.encoding
+@options.scoring()
 @click.option(
     "--search",
     default="exact",
@@ -130,28 +41,7 @@ def cli() -> None:
     metavar="exact|faiss:FACTORY",
     help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
 )
-@click.option(
-    "--option",
-    "options",
-    multiple=True,
-    callback=_options,
-    metavar="NAME.KEY=VALUE",
-    help="An option of one encoder or task; repeatable.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    metavar="DIR",
-    help="Where results are stored and looked up.",
-)
-@click.option(
-    "--cache-dir",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where vectors are kept; default the user's cache folder.",
-)
+@options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(
     "--format",
@@ -161,6 +51,7 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
+@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -181,7 +72,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
-        prepared = runner.prepare(_request(asked), bars)
+        prepared = runner.prepare(options.request(asked), bars)
         if dry_run and form in {"csv", "markdown"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
@@ -203,15 +94,6 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
         errors.print(f"Interrupted. Finished cells are kept ({done}); run again to go on.")
         sys.exit(Exit.INTERRUPTED)
     sys.exit(output.exit_code(done, cells))
-
-
-def _request(asked: dict[str, Any]) -> Request:
-    from mlir_harness.runner import Request
-
-    offered = {key: asked.pop(key) for key in ("device", "precision", "token_budget")}
-    offered = {key: value for key, value in offered.items() if value is not None}
-    data_dir = asked.pop("data_dir")
-    return Request(**asked, offered=offered, data_dir=None if data_dir is None else str(data_dir))
 
 
 @cli.command("list")
@@ -247,6 +129,11 @@ def list_(what: str, as_json: bool) -> None:
     for row in table:
         line = "  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+cli.add_command(export)
+cli.add_command(fetch)
+cli.add_command(data)
 
 
 def main() -> None:

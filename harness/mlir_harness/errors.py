@@ -45,6 +45,14 @@ class Unavailable(HarnessError):
     """An encoder or task is known but cannot run here; the hint is the mending command."""
 
 
+class FetchError(HarnessError):
+    """A file cannot be downloaded, or what came is not what was announced."""
+
+
+class Unreached(FetchError):
+    """A server did not answer: no network, no such host, or it took too long."""
+
+
 class EncoderError(HarnessError):
     """An encoder broke its contract (shape, finite values, exceptions)."""
 

@@ -76,7 +76,9 @@ def of_data(retrieval: Retrieval) -> str:
             state.update("→".join(languages).encode())
             for array in (relevant.indptr, relevant.documents, relevant.grades):
                 state.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
-    for name, values in (("clusters", retrieval.clusters), ("labels", retrieval.labels)):
+    named = {"clusters": retrieval.clusters}
+    named |= {f"{role.value} labels": held for role, held in sorted(retrieval.labels.items())}
+    for name, values in named.items():
         for language in sorted(values):
             state.update(of_texts(name, {"language": language}, values[language]).encode())
     return state.hexdigest()

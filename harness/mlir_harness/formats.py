@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness import search_table, tables
+from mlir_harness import tables
+from mlir_harness.indexing import search_table
+from mlir_harness.indexing.search import SearchResult
 from mlir_harness.results import CellResult, finite
-from mlir_harness.search import SearchResult
 from mlir_harness.text import cell as csv_cell
 from mlir_harness.text import plain
 
@@ -37,6 +38,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
         "hint": cell.hint,
         "fingerprints": dict(cell.fingerprints),
         "summary": cell.summary,
+        "deviations": cell.deviations,
         "settings": [
             {
                 "id": setting.id,
@@ -46,6 +48,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
                 "document_languages": list(setting.document_languages),
                 "queries": setting.queries,
                 "unanswerable": setting.unanswerable,
+                "common": setting.common,
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
                 "measures": setting.measures,
@@ -93,6 +96,7 @@ def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
                 "document_languages": " ".join(setting.document_languages),
                 "queries": setting.queries,
                 "unanswerable": setting.unanswerable,
+                "common": setting.common,
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
             }
@@ -136,7 +140,14 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
         members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
         if members:
             sample = " (sample data)" if members[0].sample else ""
-            parts.append(f"### {_escape(task)} · {_escape(split)}{sample}\n\n{_markdown(members)}")
+            title = f"### {_escape(task)} · {_escape(split)}{sample}"
+            chosen = tables.columns(members)
+            if chosen:
+                parts.append(f"{title}\n\n{_markdown(members, chosen)}")
+            for kind in tables.SHORT:
+                varied = tables.variants(members, kind)
+                if varied:
+                    parts.append(f"{title}: {kind}\n\n{_markdown(members, varied)}")
     parts += [
         f"### {_escape(title)}\n\n{_markdown_searches(found)}"
         for title, found in search_table.groups(cells)
@@ -153,8 +164,7 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
     return "\n".join(parts)
 
 
-def _markdown(cells: Sequence[CellResult]) -> str:
-    chosen = tables.columns(cells)
+def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> str:
     marks = [tables.places(column, cells) for column in chosen]
     lines = [
         "| encoder | " + " | ".join(_escape(column.heading) for column in chosen) + " |",

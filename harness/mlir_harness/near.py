@@ -12,7 +12,7 @@ import numpy as np
 from mlir_harness.chunks import Chunk
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
-from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
+from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
 _MANY = 32  # near pairs per query of a chunk
 _AT_ONCE = 1 << 18  # near documents decided at once, which bounds memory
@@ -205,17 +205,31 @@ class List:
             found = rows(self.crowded)
             exact = queries.score_pairs(self.query, vectors, found)
             margin = queries.rounding * queries.norms[self.query] * vectors.norms[found]
-            order = _settled(self.query, exact, margin, self.ties[at])
+            order, _ = settled(self.query, exact, margin, self.ties[at])
             documents, scores = documents.copy(), scores.copy()
             documents[at] = self.crowded[order]
             scores[at] = exact[order]
         return documents[:, : self.k], scores[:, : self.k]
 
 
-def _settled(query: IntArray, exact: DoubleArray, margin: DoubleArray, ties: IntArray) -> IntArray:
-    """Order by query, then falling score, then, where scores are equal, rank in the tie order."""
+def settled(
+    query: IntArray, exact: DoubleArray, margin: DoubleArray, ties: Array
+) -> tuple[IntArray, BoolArray]:
+    """Order entries by query, then falling score, then, where scores are equal, the tie order.
+
+    Args:
+        query: (m,) int64.
+        exact: (m,) float64 scores.
+        margin: (m,) float64 within it of each other scores are equal.
+        ties: (m,) ranks in the tie order.
+
+    Returns:
+        order: (m,) int64 the entries in order.
+        apart: (m,) bool, by place in that order: not equal to the entry before it.
+    """
     order = np.lexsort((-exact, query))
     step = exact[order[:-1]] - exact[order[1:]]
-    apart = step > np.maximum(margin[order[:-1]], margin[order[1:]])
-    level = np.concatenate([[0], np.cumsum(apart | (query[order[:-1]] != query[order[1:]]))])
-    return order[np.lexsort((ties[order], level))]
+    apart = np.ones(len(order), bool)
+    apart[1:] = step > np.maximum(margin[order[:-1]], margin[order[1:]])
+    apart[1:] |= query[order[:-1]] != query[order[1:]]
+    return order[np.lexsort((ties[order], np.cumsum(apart)))], apart

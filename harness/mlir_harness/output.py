@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlir_harness import formats, search_table, tables
+from mlir_harness import details, formats, tables
 from mlir_harness.errors import Exit, StoreError
+from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
@@ -54,6 +56,13 @@ class Output:
         self._form = form
         self._details = details
 
+    def show(self, held: Mapping[str, Any], *drawn: Any) -> None:
+        """What is `held` as JSON, or as it is `drawn` for people."""
+        if self._form == "json":
+            self._write(f"{json.dumps(held, indent=1)}\n")
+        else:
+            self._print(*drawn)
+
     def cells(self, cells: Sequence[CellResult]) -> None:
         if self._form == "json":
             self._write(f"{formats.as_json(cells)}\n")
@@ -66,13 +75,16 @@ class Output:
             if any(cell.search is not None and cell.search.summary for cell in cells):
                 self._print("", search_table.summary(cells))
             if self._details:
-                self._print("", tables.details(cells))
+                self._print("", details.details(cells))
 
     def plan(self, planned: Sequence[PlannedCell], failed: Sequence[CellResult]) -> None:
         if self._form == "json":
             self._write(f"{formats.plan_as_json(planned, failed)}\n")
         elif planned:
             self._print(tables.planned(planned))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        self._write("".join(f"{line}\n" for line in lines))
 
     def _print(self, *parts: Any) -> None:
         drawn = console(self._stream)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlir_harness import speeds
-from mlir_harness.prepare import LoadedTask, Prepared, ReadyEncoder
+from mlir_harness.loading import LoadedTask
+from mlir_harness.prepare import Prepared, ReadyEncoder
 from mlir_harness.protocols import Context, Counts
 
 

@@ -160,6 +160,7 @@ class TaskOptions:
             large for memory (corpora); None: the user's cache folder.
         strict: what is usually counted and noted, such as judgements of unknown documents, is
             an error.
+        download: files that are missing may be fetched.
         extra: `--option TASK.key=value` pairs.
     """
 
@@ -169,6 +170,7 @@ class TaskOptions:
     data_dir: str | None = None
     cache_dir: str | None = None
     strict: bool = False
+    download: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -179,10 +181,13 @@ class TaskInfo:
     Attributes:
         version: part of the protocol fingerprint; raised when scores may change.
         languages: BCP-47 tags, in the order tables show them.
-        splits: the first is the default.
+        splits: the first is the default; "" if there is none, and `load` then says which to name.
         measures: ir_measures names, main measure first.
         depth: how many top documents per query to keep with the results.
+        folder: name of the folder that holds its files; "" for the task's own name.
         instruction: handed to encoders that follow instructions.
+        parallel: a query's relevant documents of different languages say the same, so that
+            language bias can be read off their ranks.
         citation, licence, description: for people.
     """
 
@@ -191,7 +196,9 @@ class TaskInfo:
     measures: tuple[str, ...]
     splits: tuple[str, ...] = ("test",)
     depth: int = 10
+    folder: str = ""
     instruction: str = ""
+    parallel: bool = True
     citation: str = ""
     licence: str = ""
     description: str = ""
@@ -246,7 +253,7 @@ class Count:
 
 @runtime_checkable
 class Fetches(Protocol):
-    """A task whose files can be downloaded; `mlir-harness fetch` asks it what."""
+    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what."""
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """The files of these languages; () for all."""

@@ -123,7 +123,7 @@ def rank(
     Returns:
         One Answer per question, in order.
     """
-    workers = workers or _processors()
+    workers = workers or processors()
     total = sum(len(question.queries) for question in questions)
     if query_block is None:
         query_block = max(64, min(_QUERIES_AT_ONCE, -(-total // (2 * workers))))
@@ -153,7 +153,7 @@ def rank(
     return [_join(group) for group in parts]
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors this process may use (a container's share, where the system tells)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

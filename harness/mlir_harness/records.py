@@ -10,7 +10,8 @@ import numpy as np
 from mlir_harness.results import SettingRow, Tables
 from mlir_harness.scoring import SettingScores
 from mlir_harness.settings import Numbering
-from mlir_harness.types import Array
+from mlir_harness.text import utf8
+from mlir_harness.types import Array, pick
 
 
 def settings_rows(scores: Sequence[SettingScores]) -> tuple[SettingRow, ...]:
@@ -28,6 +29,7 @@ def settings_rows(scores: Sequence[SettingScores]) -> tuple[SettingRow, ...]:
             tie_rate=each.tie_rate,
             measures=each.means,
             languages=each.languages,
+            common=each.common,
         )
         for each in scores
     )
@@ -89,11 +91,10 @@ def _keys(
         ]
     )
     used, codes = np.unique(rows, return_inverse=True)
-    place = np.searchsorted(starts, used, side="right") - 1
-    names = [
-        queries[languages[at]].ids[row - starts[at]]
-        for at, row in zip(place.tolist(), used.tolist(), strict=True)
-    ]
+    names: list[str] = []
+    for language, start, end in zip(languages, starts[:-1], starts[1:], strict=True):
+        own = used[(used >= start) & (used < end)]  # ascending, and so are the languages
+        names += pick(queries[language].ids, own - start)
     return {
         "setting": _coded(settings, [each.setting.id for each in scores]),
         "query": _coded(codes, names),
@@ -107,10 +108,7 @@ def _joined(parts: Sequence[Array]) -> Array:
 def _coded(codes: Array, names: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    from mlir_harness.fingerprint import text_bytes
-
-    # Ids may hold lone surrogates, which Arrow's strings cannot.
-    safe = [text_bytes(name).decode("utf-8", "replace") for name in names]
+    safe = [utf8(name) for name in names]  # as Arrow's strings are
     return pa.DictionaryArray.from_arrays(
         pa.array(codes.astype(np.int32)), pa.array(safe, pa.string())
     )

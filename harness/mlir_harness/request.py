@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from mlir_harness import embed, files, scoring
 from mlir_harness.errors import UsageError
+from mlir_harness.fetching import download
 from mlir_harness.measures import Gain
 from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import SettingKind
@@ -35,6 +36,7 @@ class Request:
         data: see protocols.TaskOptions.
         data_dir: folder with the tasks' files, or with one folder per task.
         strict: see protocols.TaskOptions.
+        download: fetch the files of tasks asked for by name that are not here.
         output, cache_dir: where results and vectors go; None for no results, default cache.
         fresh: compute again what is stored.
         options: plugin name or label -> its options.
@@ -51,6 +53,7 @@ class Request:
     data: Data = "auto"
     data_dir: str | None = None
     strict: bool = False
+    download: bool = False
     output: Path | None = None
     cache_dir: Path | None = None
     fresh: bool = False
@@ -76,6 +79,10 @@ class Request:
             for name in names:
                 if name not in known:
                     raise UsageError(f"unknown {what} {plain(name)!r}", did_you_mean(name, known))
+        if self.data == "sample" and self.data_dir is not None:
+            raise UsageError(
+                "--data sample and --data-dir exclude each other", "Leave one of them out."
+            )
         if self.depth is not None and self.depth < scoring.LANGUAGES_CUTOFF:
             raise UsageError(
                 f"a depth of {self.depth} is too small",
@@ -96,7 +103,7 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
-class Watcher(embed.Watcher, Protocol):
+class Watcher(embed.Watcher, download.Watcher, Protocol):
     """Is told what is going on; the command line draws it, the library is silent."""
 
     def start(self, what: str, total: int) -> None:
@@ -113,5 +120,7 @@ class Silent:
 
     def start(self, what: str, total: int) -> None: ...
     def stop(self) -> None: ...
+    def transfer(self, what: str, done: int, total: int | None) -> None: ...
+    def received(self, count: int) -> None: ...
     def texts(self, done: int, tokens: int) -> None: ...
     def note(self, message: str) -> None: ...

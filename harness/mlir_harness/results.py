@@ -21,7 +21,7 @@ import numpy as np
 
 from mlir_harness import files
 from mlir_harness.errors import StoreError
-from mlir_harness.search import SearchResult
+from mlir_harness.indexing.search import SearchResult
 from mlir_harness.text import plain, slug
 
 SCHEMA = 1
@@ -43,6 +43,7 @@ class SettingRow:
     tie_rate: float
     measures: Mapping[str, float]
     languages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    common: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class CellResult:
         reason, hint: why there are no scores, and what to do; where there are, why they could
             not be stored.
         fingerprints: data, protocol, encoder; empty where unknown.
-        summary: kind of setting -> measure -> mean over its settings.
+        summary: group of settings ("monolingual", "monolingual/spis-5") -> measure -> mean over
+            its settings.
+        deviations: group -> measure -> standard deviation over seeds, where there are seeds.
         settings: every setting.
         main_measure: the task's.
         details: provenance, environment, encoder's words, counts, timings.
@@ -76,6 +79,7 @@ class CellResult:
     hint: str | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    deviations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     settings: tuple[SettingRow, ...] = ()
     main_measure: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -243,17 +247,23 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
     for name in ("queries", "top"):
         pq.read_metadata(folder / f"{name}.parquet")
-    apart = {"folder", "stored", "settings", "summary", "search"}
-    known = set(CellResult.__dataclass_fields__) - apart
+    made = {"folder", "stored", "settings", "summary", "deviations", "search"}
+    known = set(CellResult.__dataclass_fields__) - made
     return CellResult(
         **{key: value for key, value in manifest.items() if key in known},
-        summary={
-            kind: {name: math.nan if value is None else value for name, value in means.items()}
-            for kind, means in manifest["summary"].items()
-        },
+        summary=_unfinite(manifest["summary"]),
+        deviations=_unfinite(manifest["deviations"]),
         settings=tuple(map(_setting, rows)),
         folder=folder,
     )
+
+
+def _unfinite(groups: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
+    """Means by group and measure, NaN where JSON has null."""
+    return {
+        group: {name: math.nan if value is None else value for name, value in means.items()}
+        for group, means in groups.items()
+    }
 
 
 def _setting(row: Mapping[str, Any]) -> SettingRow:

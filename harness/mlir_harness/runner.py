@@ -7,10 +7,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from mlir_harness import embed, environment, fingerprint, scoring, shelf, speeds, trial
+from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
+from mlir_harness.choices import Failed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
-from mlir_harness.prepare import Failed, LoadedTask, Prepared, ReadyEncoder, prepare
+from mlir_harness.indexing import trial
+from mlir_harness.loading import LoadedTask
+from mlir_harness.prepare import Prepared, ReadyEncoder, prepare
 from mlir_harness.records import settings_rows, tables
 from mlir_harness.request import Request, Silent, Watcher
 from mlir_harness.results import CellResult, Store
@@ -46,7 +49,17 @@ def run(prepared: Prepared, watcher: Watcher) -> Iterator[CellResult]:
 
 
 def unusable(prepared: Prepared) -> list[CellResult]:
-    """The cells that cannot run, with the reason."""
+    """The cells that cannot run, with the reason; without encoders, the tasks that cannot."""
+    if not prepared.encoders:
+        return [
+            _failure(
+                CellResult("", task.choice.label, prepared.request.split, "ok"),
+                task.error,
+                wanted=task.choice.wanted,
+            )
+            for task in prepared.tasks
+            if isinstance(task, Failed)
+        ]
     return [
         _failed(encoder, task, prepared)
         for encoder in prepared.encoders
@@ -195,10 +208,12 @@ def _compute(
     scores, numbering = scoring.score(
         task.retrieval, shelves[Role.QUERY], shelves[Role.DOCUMENT], task.scoring
     )
+    means = [each.means for each in scores]
     ranked = time.perf_counter()
     cell = replace(
         cell,
-        summary=scoring.macro(scores),
+        summary=averages.macro(task.retrieval.settings, means),
+        deviations=averages.deviations(task.retrieval.settings, means),
         settings=settings_rows(scores),
         details={
             "provenance": asdict(task.retrieval.provenance),

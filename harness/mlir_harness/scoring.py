@@ -1,23 +1,26 @@
-"""One encoder on one task: vectors, ranks and measures, setting by setting."""
+"""One encoder on one task: ranks become measures, setting by setting, and their averages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
-from mlir_harness import bias, measures
+from mlir_harness import bias, measures, neighbours
 from mlir_harness.measures import Gain, Measure, Ranked
-from mlir_harness.protocols import Vectors
-from mlir_harness.rank import Corpus, VectorSource, rank
-from mlir_harness.settings import Best, Layout, Numbering, best, question, ranked
-from mlir_harness.types import DoubleArray, IntArray, Retrieval, Setting
+from mlir_harness.neighbours import Labels
+from mlir_harness.ranking import Encoded, Part, rankings
+from mlir_harness.settings import Best, Numbering
+from mlir_harness.types import BoolArray, DoubleArray, IntArray, Retrieval, Setting
 
 PEER_CUTOFF = 20
 LANGUAGES_CUTOFF = 10  # places of the top lists whose languages are counted
-BIAS_VERSIONS = {"rank_distance": "1", "language_preference": "1", f"PEER@{PEER_CUTOFF}": "1"}
+COMMON = "_common"  # ends the name of a measure over the queries that all settings can answer
+_PEER = f"PEER@{PEER_CUTOFF}"
+BIAS_VERSIONS = {"rank_distance": "1", "language_preference": "1", _PEER: "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,25 @@ class Scoring:
         ties: "hash" favours no language or name; "trec" is trec_eval's order of names.
         gain: of nDCG, "linear" as in trec_eval or "exponential".
         depth: how many documents per query the top lists keep, at least 10.
+        parallel: see protocols.TaskInfo; language bias is measured only then.
+        labels: the task has class labels; nearest-neighbour accuracy is measured only then.
     """
 
     measures: tuple[Measure, ...]
     ties: Literal["hash", "trec"] = "hash"
     gain: Gain = "linear"
     depth: int = 10
+    parallel: bool = True
+    labels: bool = False
 
     def versions(self) -> dict[str, str]:
         """Every measure that results will hold, with the version of its definition."""
         own = {str(measure): measures.VERSION[measure.name] for measure in self.measures}
-        return own | BIAS_VERSIONS
+        if self.parallel:
+            own |= BIAS_VERSIONS
+        if self.labels:
+            own |= {neighbours.measure(k): neighbours.VERSION for k in neighbours.CUTOFFS}
+        return own
 
 
 @dataclass(frozen=True)
@@ -48,8 +59,12 @@ class SettingScores:
 
     Attributes:
         setting: which.
-        rows: (n,) int64 the queries that have a relevant document in the pool.
-        unanswerable: number of queries that have none, and are left out.
+        rows: (n,) int64 the queries that have a value: those with a relevant document in the
+            pool, or, of a task with class labels, all.
+        unanswerable: number of queries that have no relevant document in the pool; only
+            nearest-neighbour accuracy takes them in.
+        common: how many queries all settings of this query language can answer; None if
+            in every language those are the same queries.
         documents: size of the pool.
         values: measure -> (n,) float64 per query; NaN where it is not defined.
         means: measure -> mean over queries, and what has no value per query.
@@ -62,6 +77,7 @@ class SettingScores:
     setting: Setting
     rows: IntArray
     unanswerable: int
+    common: int | None
     documents: int
     values: Mapping[str, DoubleArray]
     means: Mapping[str, float]
@@ -70,11 +86,24 @@ class SettingScores:
     languages: Mapping[str, Mapping[str, float]]
 
 
-class Encoded(VectorSource, Protocol):
-    """The vectors of one role, with the row of each text."""
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What a block of queries adds to a setting's scores; fields as of SettingScores.
 
-    @property
-    def rows(self) -> Mapping[str, IntArray]: ...
+    Attributes:
+        answered: (n,) bool: which of `rows` have a relevant document in the pool.
+        notes: values that only means are made of.
+        tied, relevant: how many relevant documents tie with another, and of each language.
+    """
+
+    rows: IntArray
+    answered: BoolArray
+    values: Mapping[str, DoubleArray]
+    notes: Mapping[str, DoubleArray]
+    best: Best
+    tied: int
+    relevant: IntArray
+    documents: int
 
 
 def score(
@@ -88,84 +117,124 @@ def score(
         scoring: measures and conventions.
     """
     numbering = Numbering.of(retrieval)
-    vector_rows = (
-        np.concatenate([documents.rows[language] for language in numbering.languages])
-        if numbering.languages
-        else np.zeros(0, np.int64)
+    ties = numbering.trec_order() if scoring.ties == "trec" else numbering.hash_order()
+    labels = Labels.of(retrieval, numbering) if scoring.labels else None
+    use = partial(_scored, scoring=scoring, labels=labels)
+    parts = rankings(retrieval, queries, documents, numbering, ties, scoring.depth, use)
+    common = _common(retrieval, parts)
+    measured = [str(measure) for measure in scoring.measures]
+    scores = tuple(
+        _joined(setting, parts[setting.id], common.get(setting.query_language), measured, numbering)
+        for setting in retrieval.settings
     )
-    layout = Layout.of(numbering)
-    languages = sorted({setting.query_language for setting in retrieval.settings})
-    asked = [
-        question(language, _queries(queries, language), numbering, layout) for language in languages
-    ]
-    corpus = Corpus(
-        documents,
-        vector_rows,
-        numbering.language_of(np.arange(len(vector_rows))),
-        numbering.trec_order() if scoring.ties == "trec" else numbering.hash_order(),
-        layout.pools,
-    )
-    answers = rank([each for each, _ in asked], corpus, k=scoring.depth)
-    scores = []
-    for setting in retrieval.settings:
-        place = languages.index(setting.query_language)
-        found = ranked(setting, asked[place][1], answers[place], numbering, layout)
-        top = best(setting, found.queries, answers[place], layout)
-        scores.append(_score(setting, found, top, numbering, scoring))
-    return tuple(scores), numbering
+    return scores, numbering
 
 
-def _queries(queries: Encoded, language: str) -> Vectors:
-    return queries.take(queries.rows[language])
-
-
-def _score(
-    setting: Setting, found: Ranked, top: Best, numbering: Numbering, scoring: Scoring
-) -> SettingScores:
+def _scored(setting: Setting, part: Part, *, scoring: Scoring, labels: Labels | None) -> _Scored:
+    found = part.ranked
+    every = part.first + np.arange(len(part.best.documents))
+    rows = found.queries if labels is None else every
     values = {
         str(measure): measures.per_query(measure, found, gain=scoring.gain)
         for measure in scoring.measures
     }
-    means = {
-        name: float(value.mean()) if len(value) else float("nan") for name, value in values.items()
-    }
-    languages: dict[str, dict[str, float]] = {}
-    if len(found.languages) > 1:
-        extra, summary = _bias(found)
-        values |= extra
-        means |= summary
-        languages = _language_shares(setting, found, top, numbering)
-    total = len(numbering.retrieval.queries[setting.query_language])
-    return SettingScores(
-        setting=setting,
-        rows=found.queries,
-        unanswerable=total - len(found.queries),
-        documents=found.pool_size,
-        values=values,
-        means=means,
-        tie_rate=float(found.tied.mean()) if len(found.tied) else 0.0,
-        best=top,
-        languages=languages,
+    notes: dict[str, DoubleArray] = {}
+    if scoring.parallel and len(found.languages) > 1:
+        values |= _bias(found)
+        notes = _bias_notes(found)
+    answered = np.isin(rows, found.queries)
+    values = {name: _spread(value, answered) for name, value in values.items()}
+    if labels is not None:
+        values |= labels.accuracies(setting.query_language, rows, part.best)
+    kept = rows - part.first
+    return _Scored(
+        rows,
+        answered,
+        values,
+        notes,
+        Best(part.best.documents[kept], part.best.scores[kept]),
+        int(found.tied.sum()),
+        np.bincount(found.language, minlength=len(found.languages)),
+        found.pool_size,
     )
 
 
-def _bias(found: Ranked) -> tuple[dict[str, DoubleArray], dict[str, float]]:
-    distance = bias.rank_distance(found)
-    preference = bias.language_preference(found)
-    chance = bias.language_preference_chance(found)
-    peer, informs = bias.peer(found, PEER_CUTOFF)
-    peer_name = f"PEER@{PEER_CUTOFF}"
-    values = {"rank_distance": distance, "language_preference": preference, peer_name: peer}
-    means = {
-        "rank_distance": _mean(distance),
-        "rank_distance_median": _median(distance),
-        "rank_distance_share": _mean(distance) / found.pool_size,
-        "language_preference": _mean(preference),
-        "language_preference_chance": _mean(chance),
-        peer_name: _mean(peer),
-        f"{peer_name}_informative": float(informs.mean()) if len(informs) else float("nan"),
+def _spread(values: DoubleArray, answered: BoolArray) -> DoubleArray:
+    """Values of the answered queries among NaN for the others."""
+    spread = np.full(len(answered), np.nan)
+    spread[answered] = values
+    return spread
+
+
+def _bias(found: Ranked) -> dict[str, DoubleArray]:
+    return {
+        "rank_distance": bias.rank_distance(found),
+        "language_preference": bias.language_preference(found),
+        _PEER: bias.peer(found, PEER_CUTOFF)[0],
     }
-    return values, means
+
+
+def _bias_notes(found: Ranked) -> dict[str, DoubleArray]:
+    return {
+        "language_preference_chance": bias.language_preference_chance(found),
+        f"{_PEER}_informative": bias.peer(found, PEER_CUTOFF)[1].astype(np.float64),
+    }
+
+
+def _common(retrieval: Retrieval, parts: Mapping[str, Sequence[_Scored]]) -> dict[str, IntArray]:
+    """Query language -> rows of the queries that every one of its settings can answer.
+
+    Empty where all settings can answer the same queries, or share none: nothing to tell.
+    """
+    common: dict[str, IntArray] = {}
+    differ = False
+    for setting in retrieval.settings:
+        rows = np.concatenate([part.rows[part.answered] for part in parts[setting.id]])
+        held = common.setdefault(setting.query_language, rows)
+        differ = differ or not np.array_equal(held, rows)
+        common[setting.query_language] = np.intersect1d(held, rows)
+    return common if differ and any(map(len, common.values())) else {}
+
+
+def _joined(
+    setting: Setting,
+    parts: Sequence[_Scored],
+    common: IntArray | None,
+    measured: Sequence[str],
+    numbering: Numbering,
+) -> SettingScores:
+    rows = np.concatenate([part.rows for part in parts])
+    answered = np.concatenate([part.answered for part in parts])
+    values = {
+        name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values
+    }
+    best = Best(
+        np.concatenate([part.best.documents for part in parts]),
+        np.concatenate([part.best.scores for part in parts]),
+    )
+    means = {name: _mean(value) for name, value in values.items()}
+    if "rank_distance" in values:
+        means["rank_distance_median"] = _median(values["rank_distance"])
+        means["rank_distance_share"] = means["rank_distance"] / parts[0].documents
+    for name in parts[0].notes:
+        means[name] = _mean(np.concatenate([part.notes[name] for part in parts]))
+    if common is not None:
+        shared = np.isin(rows, common)
+        means |= {f"{name}{COMMON}": _mean(values[name][shared]) for name in measured}
+    relevant = np.sum([part.relevant for part in parts], axis=0)
+    total = len(numbering.retrieval.queries[setting.query_language])
+    return SettingScores(
+        setting=setting,
+        rows=rows,
+        unanswerable=total - int(answered.sum()),
+        common=None if common is None else len(common),
+        documents=parts[0].documents,
+        values=values,
+        means=means,
+        tie_rate=sum(part.tied for part in parts) / max(int(relevant.sum()), 1),
+        best=best,
+        languages=_language_shares(setting, best.documents[answered], relevant, numbering),
+    )
 
 
 def _mean(values: DoubleArray) -> float:
@@ -179,32 +248,20 @@ def _median(values: DoubleArray) -> float:
 
 
 def _language_shares(
-    setting: Setting, found: Ranked, top: Best, numbering: Numbering
+    setting: Setting, documents: IntArray, relevant: IntArray, numbering: Numbering
 ) -> dict[str, dict[str, float]]:
-    shown = top.documents[:, :LANGUAGES_CUTOFF]
+    names = setting.document_languages
+    if len(names) < 2:
+        return {}
+    shown = documents[:, :LANGUAGES_CUTOFF]
     place = np.full(len(numbering.languages), -1, np.int64)
-    for number, language in enumerate(found.languages):
+    for number, language in enumerate(names):
         place[numbering.languages.index(language)] = number
     listed = np.where(shown >= 0, place[numbering.language_of(shown)], -1)
     sizes = [len(numbering.numbers(part)) for part in setting.pool]
     shares = {
-        "top": bias.language_distribution(listed, found.languages),
+        "top": bias.language_distribution(listed, names),
         "pool": np.array(sizes) / sum(sizes),
-        "relevant": bias.language_distribution(found.language, found.languages),
+        "relevant": relevant / relevant.sum() if relevant.any() else np.full(len(names), np.nan),
     }
-    return {
-        name: dict(zip(found.languages, values.tolist(), strict=True))
-        for name, values in shares.items()
-    }
-
-
-def macro(scores: Sequence[SettingScores]) -> dict[str, dict[str, float]]:
-    """Per kind of setting, the mean over its settings of every measure."""
-    summary: dict[str, dict[str, float]] = {}
-    for kind in dict.fromkeys(each.setting.kind for each in scores):
-        members = [each.means for each in scores if each.setting.kind == kind]
-        names = list(dict.fromkeys(name for means in members for name in means))
-        summary[kind.value] = {
-            name: _mean(np.array([means.get(name, np.nan) for means in members])) for name in names
-        }
-    return summary
+    return {name: dict(zip(names, values.tolist(), strict=True)) for name, values in shares.items()}

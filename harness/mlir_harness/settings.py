@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -19,7 +19,10 @@ from mlir_harness.types import (
     Retrieval,
     Setting,
     Slice,
+    pick,
 )
+
+_NAMES_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,41 @@ class Numbering:
     def names(self, numbers: IntArray) -> list[str]:
         """`language:id`, unique in the task; what ties are broken by and runs are written with."""
         places = self.language_of(numbers)
-        rows = numbers - self.starts[places]
-        documents = [self.retrieval.documents[language] for language in self.languages]
-        return [
-            f"{self.languages[place]}:{documents[place].ids[row]}"
-            for place, row in zip(places.tolist(), rows.tolist(), strict=True)
-        ]
+        names = np.empty(len(numbers), object)
+        for place in np.unique(places).tolist():
+            at = np.flatnonzero(places == place)
+            language = self.languages[place]
+            ids = pick(self.retrieval.documents[language].ids, numbers[at] - self.starts[place])
+            names[at] = [f"{language}:{name}" for name in ids]
+        named: list[str] = names.tolist()
+        return named
 
     def hash_order(self) -> IntArray:
         """A tie order that favours no language: by SHA-256 of the name. (documents,) int64."""
-        names = self.names(np.arange(self.starts[-1]))
-        digests = b"".join(sha256(text_bytes(name)).digest()[:8] for name in names)
+        digests = bytearray()
+        for names in self._encoded():
+            digests += b"".join([sha256(name).digest()[:8] for name in names])
         return _ranks(np.argsort(np.frombuffer(digests, ">u8"), kind="stable"))
 
     def trec_order(self) -> IntArray:
         """The tie order of trec_eval: names, descending. (documents,) int64."""
-        names = [text_bytes(name) for name in self.names(np.arange(self.starts[-1]))]
-        order = sorted(range(len(names)), key=names.__getitem__, reverse=True)
-        return _ranks(np.array(order, np.int64))
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        # Arrow compares bytes, and holds them without an object each.
+        names = pa.chunked_array(
+            [pa.array(names, pa.large_binary()) for names in self._encoded()], pa.large_binary()
+        )
+        order = pc.sort_indices(names, sort_keys=[("", "descending")])
+        return _ranks(order.to_numpy().astype(np.int64))
+
+    def _encoded(self) -> Iterator[list[bytes]]:
+        """The names of all documents as bytes, some thousands at a time."""
+        for language in self.languages:
+            ids = self.retrieval.documents[language].ids
+            for start in range(0, len(ids), _NAMES_AT_ONCE):
+                part = ids[start : start + _NAMES_AT_ONCE]
+                yield [text_bytes(f"{language}:{name}") for name in part]
 
 
 def _ranks(order: IntArray) -> IntArray:
@@ -115,36 +135,79 @@ class Layout:
         return cls(tuple(pools), parts)
 
 
-def question(
-    language: str, queries: Vectors, numbering: Numbering, layout: Layout
-) -> tuple[Question, Relevant]:
-    """What the ranker is asked about the queries of one language.
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The relevant documents of some queries of one language, one entry each, query by query.
 
-    Returns:
-        The question, and the relevant documents in the order of its targets; `documents` are
-        document numbers.
+    Attributes:
+        queries: number of queries.
+        owner: (t,) int64 ascending: the queries.
+        documents: (t,) int64 document numbers.
+        language: (t,) int64 of the documents, places in Numbering.languages.
+        grades: (t,) int64.
     """
+
+    queries: int
+    owner: IntArray
+    documents: IntArray
+    language: IntArray
+    grades: IntArray
+
+    @classmethod
+    def of(cls, relevant: Relevant, numbering: Numbering) -> Targets:
+        """The entries of `relevant`, whose documents are numbers."""
+        owner = np.repeat(np.arange(len(relevant)), np.diff(relevant.indptr))
+        language = numbering.language_of(relevant.documents)
+        return cls(len(relevant), owner, relevant.documents, language, relevant.grades)
+
+    def __getitem__(self, entries: IntArray) -> Targets:
+        return Targets(
+            self.queries,
+            self.owner[entries],
+            self.documents[entries],
+            self.language[entries],
+            self.grades[entries],
+        )
+
+    @property
+    def indptr(self) -> IntArray:
+        """(queries + 1,) int64: query i owns entries indptr[i]:indptr[i + 1]."""
+        return np.searchsorted(self.owner, np.arange(self.queries + 1))
+
+
+def question(
+    language: str, queries: Vectors, targets: Targets, numbering: Numbering, layout: Layout
+) -> Question:
+    """What the ranker is asked about some queries of one language and their targets."""
     settings = [s for s in numbering.retrieval.settings if s.query_language == language]
-    relevant = _relevant(language, settings, numbering)
     counted = np.zeros((len(numbering.languages), len(layout.pools)), bool)
     for setting in settings:
         rows = [numbering.languages.index(part.language) for part in setting.pool]
         counted[np.ix_(rows, layout.parts[setting.id])] = True
-    group = numbering.language_of(relevant.documents)
     listed = list(dict.fromkeys(layout.parts[setting.id] for setting in settings))
-    asked = Question(queries, relevant.indptr, relevant.documents, group, counted, listed)
-    return asked, relevant
+    return Question(queries, targets.indptr, targets.documents, targets.language, counted, listed)
 
 
-def _relevant(language: str, settings: Sequence[Setting], numbering: Numbering) -> Relevant:
-    """All relevant documents, in any language, of one language's queries."""
+def relevant(language: str, queries: slice, numbering: Numbering) -> Relevant:
+    """The relevant documents, in any language that is pooled for them, of some queries.
+
+    Args:
+        language: of the queries.
+        queries: their rows.
+        numbering: `documents` of the result are its numbers.
+    """
     retrieval = numbering.retrieval
-    total = len(retrieval.queries[language])
-    pooled = {part.language for setting in settings for part in setting.pool}
+    total = len(range(*queries.indices(len(retrieval.queries[language]))))
+    pooled = {
+        part.language
+        for setting in retrieval.settings
+        if setting.query_language == language
+        for part in setting.pool
+    }
     owners, documents, grades = [], [], []
     for place, other in enumerate(numbering.languages):
         if other in pooled and (language, other) in retrieval.judgements:
-            found = retrieval.judgements[language, other].rows(slice(0, total))
+            found = retrieval.judgements[language, other].rows(queries)
             owners.append(np.repeat(np.arange(total), np.diff(found.indptr)))
             documents.append(found.documents + numbering.starts[place])
             grades.append(found.grades)
@@ -159,44 +222,43 @@ def _relevant(language: str, settings: Sequence[Setting], numbering: Numbering) 
 
 
 def ranked(
-    setting: Setting, relevant: Relevant, answer: Answer, numbering: Numbering, layout: Layout
+    setting: Setting, targets: Targets, answer: Answer, numbering: Numbering, layout: Layout
 ) -> Ranked:
-    """The ranks of one setting, from the counts of its query language."""
-    languages = setting.document_languages
-    places = np.full(len(numbering.languages) + 1, -1, np.int64)
-    for place, name in enumerate(languages):
+    """The ranks of one setting, from the counts of all pools."""
+    places = np.full(len(numbering.languages), -1, np.int64)
+    for place, name in enumerate(setting.document_languages):
         places[numbering.languages.index(name)] = place
-    language = places[numbering.language_of(relevant.documents)]
-    inside = language >= 0
+    inside = (places >= 0)[targets.language]
     for part in setting.pool:
         if part.rows is not None:
-            start = numbering.starts[numbering.languages.index(part.language)]
-            of_part = language == languages.index(part.language)
-            inside &= ~of_part | np.isin(relevant.documents - start, part.rows)
+            number = numbering.languages.index(part.language)
+            members = np.zeros(len(numbering.retrieval.documents[part.language]), bool)
+            members[part.rows] = True
+            entries = np.flatnonzero(targets.language == number)
+            inside[entries] = members[targets.documents[entries] - numbering.starts[number]]
     parts = list(layout.parts[setting.id])
     entries = np.flatnonzero(inside)
     greater, before, tied = (
-        sum(counts[entries, part].astype(np.int64) for part in parts)
+        np.add.reduce(counts.T[parts], axis=0)[entries].astype(np.int64)
         for counts in (answer.greater, answer.before, answer.tied)
     )
-    owner = np.repeat(np.arange(len(relevant)), np.diff(relevant.indptr))[entries]
-    rank = 1 + greater + before
-    if len(entries) > len(np.unique(owner)):
-        order = np.lexsort((rank, owner))
-        entries, owner, rank = entries[order], owner[order], rank[order]
-        greater, tied = greater[order], tied[order]
-    queries, counts = np.unique(owner, return_counts=True)
+    found, rank = targets[entries], 1 + greater + before
+    if ((rank[1:] <= rank[:-1]) & (found.owner[1:] == found.owner[:-1])).any():
+        order = np.lexsort((rank, found.owner))
+        found, rank, greater, tied = found[order], rank[order], greater[order], tied[order]
+    counts = np.bincount(found.owner, minlength=targets.queries)
+    queries = np.flatnonzero(counts)
     return Ranked(
         query_language=setting.query_language,
-        languages=languages,
+        languages=setting.document_languages,
         pool_size=numbering.retrieval.pool_size(setting),
         queries=queries,
-        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        indptr=np.concatenate([[0], np.cumsum(counts[queries])]).astype(np.int64),
         rank=rank,
         mid_rank=1 + greater + tied / 2,
         tied=tied > 0,
-        grade=relevant.grades[entries],
-        language=language[entries],
+        grade=found.grades,
+        language=places[found.language],
     )
 
 
@@ -213,7 +275,6 @@ class Best:
     scores: FloatArray
 
 
-def best(setting: Setting, rows: IntArray, answer: Answer, layout: Layout) -> Best:
-    """The top lists of the queries in `rows`."""
-    documents, scores = answer.top[layout.parts[setting.id]]
-    return Best(documents[rows], scores[rows])
+def best(setting: Setting, answer: Answer, layout: Layout) -> Best:
+    """The top lists of all queries that were asked."""
+    return Best(*answer.top[layout.parts[setting.id]])

@@ -13,7 +13,7 @@ from mlir_harness import fingerprint
 from mlir_harness.cache import SHARD, Cache, Damaged, Shard
 from mlir_harness.errors import StoreError
 from mlir_harness.protocols import Context, EncoderInfo
-from mlir_harness.types import Collection, IntArray, Role
+from mlir_harness.types import Collection, IntArray, Role, pick
 from mlir_harness.vectors import Dense
 
 _ROOM = 1.05  # disk space asked for, in times the vectors' size
@@ -34,7 +34,7 @@ class Need:
     shard: Shard
 
     def texts(self) -> list[str]:
-        return [self.collection.texts[row] for row in self.rows.tolist()]
+        return pick(self.collection.texts, self.rows)
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ def shelve(
         hashes.append(hashed[first])
         for start in range(0, len(first), SHARD):
             rows = first[start : start + SHARD]
-            texts = [collection.texts[row] for row in rows.tolist()]
+            texts = pick(collection.texts, rows)
             context = Context(role, [collection.language] * len(texts), instruction)
             shard = cache.shard(texts, context, by_language=info.language_aware)
             needs.append(Need(collection, rows, shard))
     offsets = np.cumsum([0, *map(len, hashes)])
     shared = np.arange(offsets[-1])
-    if not info.language_aware and hashes:
+    if not info.language_aware and len(hashes) > 1:
         first, row_of = _distinct(np.concatenate(hashes))
         shared = first[row_of]
     rows_of = {

@@ -1,9 +1,9 @@
-"""Tables for people: the summary, the languages in detail, the plan, and what went wrong."""
+"""Tables for people: the summary, its variants, the plan, and what went wrong."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from mlir_harness.plan import PlannedCell
 from mlir_harness.results import CellResult, SettingRow
+from mlir_harness.scoring import COMMON
 from mlir_harness.text import plain
 
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
@@ -46,13 +47,16 @@ class Column:
 
 
 def columns(cells: Sequence[CellResult]) -> list[Column]:
-    """The summary's columns: main measure by kind, R@1 and R@10 as papers show them, bias."""
+    """The summary's columns: main measure by kind, recall as papers show it, classes, bias."""
     kinds = [kind for kind in SHORT if any(kind in cell.summary for cell in cells)]
-    main = next((cell.main_measure for cell in cells if cell.main_measure), "")
+    main = _main(cells)
     chosen = [Column(kind, main, f"{SHORT[kind]} {main}") for kind in kinds]
+    chosen += [Column(kind, f"{main}{COMMON}", f"{SHORT[kind]} common") for kind in kinds]
     for kind in kinds:
         measure = "R@10" if kind == "multilingual" else "R@1"
         chosen.append(Column(kind, measure, f"{SHORT[kind]} {measure}"))
+    for measure in ("R@100", "kNN@1"):
+        chosen += [Column(kind, measure, f"{SHORT[kind]} {measure}") for kind in kinds]
     chosen.append(Column("multilingual", "rank_distance", "rank distance", low=True))
     return [
         column
@@ -81,53 +85,104 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
         members = [cell for cell in cells if (cell.task, cell.split) == (task, split)]
         scored = [cell for cell in members if cell.status == "ok"]
         if scored:
-            parts.append(_summary(scored, f"{plain(task)} · {plain(split)}"))
-            parts.extend(_notes(scored))
-            parts.append(Text())
+            title = f"{plain(task)} · {plain(split)}"
+            if columns(scored):
+                parts += [_summary(scored, title), Text()]
+            for kind in SHORT:
+                if variants(scored, kind):
+                    parts += [_variants(scored, kind, title), Text()]
+            parts[-1:] = [*_notes(scored), Text()]
     return Group(*parts[:-1])
 
 
 def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
-    sample = " · SAMPLE DATA, not comparable with published figures" if cells[0].sample else ""
     chosen = columns(cells)
-    table = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
+    drawn = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = [
-            Text(column.show(column.value(cell)), style=_STYLES.get(mark.get(cell.encoder, 0), ""))
+            Text(column.show(column.value(cell)), style=STYLES.get(mark.get(cell.encoder, 0), ""))
             for column, mark in zip(chosen, marks, strict=True)
         ]
-        table.add_row(Text(plain(cell.encoder)), *values)
-    return Group(Text(title + sample, style="bold"), table)
+        drawn.add_row(Text(plain(cell.encoder)), *values)
+    return Group(_title(title, cells), drawn)
 
 
-_STYLES = {1: "bold", 2: "underline"}
+def _title(title: str, cells: Sequence[CellResult]) -> Text:
+    sample = " · SAMPLE DATA, not comparable with published figures" if cells[0].sample else ""
+    return Text(title + sample, style="bold")
+
+
+def _main(cells: Sequence[CellResult]) -> str:
+    return next((cell.main_measure for cell in cells if cell.main_measure), "")
+
+
+def variants(cells: Sequence[CellResult], kind: str) -> list[Column]:
+    """A column of the main measure for each variant of a kind of settings, then the full one."""
+    groups = dict.fromkeys(name for cell in cells for name in cell.summary)
+    names = [name.partition("/")[2] for name in groups if name.startswith(f"{kind}/")]
+    main = _main(cells)
+    chosen = [Column(f"{kind}/{name}", main, name) for name in names]
+    return [*chosen, Column(kind, main, "full")] if chosen and kind in groups else chosen
+
+
+def _variants(cells: Sequence[CellResult], kind: str, title: str) -> RenderableType:
+    """The main measure by variant; mean and standard deviation over seeds."""
+    chosen = variants(cells, kind)
+    drawn = grid("encoder", [column.heading for column in chosen])
+    marks = [places(column, cells) for column in chosen]
+    for cell in cells:
+        values = []
+        for column, mark in zip(chosen, marks, strict=True):
+            shown = Text(
+                column.show(column.value(cell)), style=STYLES.get(mark.get(cell.encoder, 0), "")
+            )
+            deviation = cell.deviations.get(column.kind, {}).get(column.measure, math.nan)
+            if not math.isnan(deviation):
+                shown = Text.assemble(shown, f" ±{deviation:.3f}")
+            values.append(shown)
+        drawn.add_row(Text(plain(cell.encoder)), *values)
+    return Group(_title(f"{title} · {kind}, {_main(cells)} by variant", cells), drawn)
+
+
+STYLES = {1: "bold", 2: "underline"}
 
 
 def grid(first: str, headings: Sequence[str]) -> Table:
     """Names on the left, which are folded where room is short, and numbers, which never are."""
-    table = Table(
+    drawn = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
     )
-    table.add_column(Text(first), vertical="bottom", overflow="fold", min_width=8)
+    drawn.add_column(Text(first), vertical="bottom", overflow="fold", min_width=8)
     for heading in headings:
         width = max(5, *map(len, heading.split("\n")))
-        table.add_column(Text(heading), justify="right", vertical="bottom", min_width=width)
-    return table
+        drawn.add_column(Text(heading), justify="right", vertical="bottom", min_width=width)
+    return drawn
 
 
 def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
     """What a reader must know to read the numbers."""
     cell = cells[0]
-    counts = {kind: [s for s in cell.settings if s.kind == kind] for kind in SHORT}
-    lines = [
-        ", ".join(
-            f"{len(settings)} {kind} ({SHORT[kind]})"
-            for kind, settings in counts.items()
-            if settings
+    plain_settings = [setting for setting in cell.settings if not setting.variant]
+    counts = {kind: [s for s in plain_settings if s.kind == kind] for kind in SHORT}
+    lines = []
+    if plain_settings:
+        lines.append(
+            ", ".join(
+                f"{len(settings)} {kind} ({SHORT[kind]})"
+                for kind, settings in counts.items()
+                if settings
+            )
+            + " settings; means over settings."
         )
-        + " settings; means over settings."
-    ]
+    varied = len(cell.settings) - len(plain_settings)
+    if varied:
+        seeds = len({s.variant.rpartition("/seed-")[2] for s in cell.settings if s.variant})
+        lines.append(f"{varied} settings of variants: mean ± standard deviation of {seeds} seeds.")
+    common = {s.query_language: s.common for s in cell.settings if s.common is not None}
+    if common:
+        asked = ", ".join(f"{language} {count:,}" for language, count in common.items())
+        lines.append(f"common: {cell.main_measure} on the queries all settings can answer: {asked}")
     crowded = _relevant(counts["multilingual"])
     if crowded > 10:
         lines.append(f"With {crowded} relevant documents, R@10 cannot pass {10 / crowded:.3f}.")
@@ -165,97 +220,11 @@ def _relevant(settings: Sequence[SettingRow]) -> int:
     return round(1 / min(known)) if known else 0
 
 
-_Shown = tuple[str, Callable[[Sequence[SettingRow]], str]]  # heading, and what stands below it
-
-
-def details(cells: Sequence[CellResult]) -> RenderableType:
-    """Per task and encoder, tables with a row per query language: pairs, measures, bias."""
-    parts: list[RenderableType] = []
-    for cell in cells:
-        if cell.status != "ok":
-            continue
-        name = f"{plain(cell.task)} · {plain(cell.split)} · {plain(cell.encoder)}"
-        for title, shown, mean in (
-            (f"{cell.main_measure} by language of the documents", _pairs(cell), False),
-            ("by kind of setting", _measures(cell), True),
-            ("language bias in the multilingual settings", _bias(cell), True),
-        ):
-            if shown:
-                heading = Text.assemble((name, "bold"), f" · {title}")
-                parts += [heading, _by_language(cell, shown, mean=mean), Text()]
-    return Group(*parts[:-1])
-
-
-def _pairs(cell: CellResult) -> list[_Shown]:
-    """The main measure against the documents of each language, and of all."""
-    alone = [s.document_languages[0] for s in cell.settings if len(s.document_languages) == 1]
-    shown: list[_Shown] = [
-        (language, _mean(_against(language), cell.main_measure))
-        for language in dict.fromkeys(alone)
-    ]
-    if any(setting.kind == "multilingual" for setting in cell.settings):
-        shown.append(("all", _mean(_of("multilingual"), cell.main_measure)))
-    return shown if len(shown) > 1 else []
-
-
-def _measures(cell: CellResult) -> list[_Shown]:
-    names = [str(name) for name in cell.details.get("measures", ())][:3]
-    kinds = [kind for kind in SHORT if any(s.kind == kind for s in cell.settings)]
-    return [(f"{SHORT[kind]}\n{name}", _mean(_of(kind), name)) for kind in kinds for name in names]
-
-
-def _bias(cell: CellResult) -> list[_Shown]:
-    chosen = _of("multilingual")
-    if not any("rank_distance" in setting.measures for setting in cell.settings):
-        return []
-    shown = [
-        ("rank\ndistance", _mean(chosen, "rank_distance", ",.0f")),
-        ("its\nmedian", _mean(chosen, "rank_distance_median", ",.0f")),
-        ("share\nof pool", _mean(chosen, "rank_distance_share")),
-        ("own language\nfirst", _mean(chosen, "language_preference")),
-        ("by\nchance", _mean(chosen, "language_preference_chance")),
-    ]
-    if any(setting.measures.get("PEER@20_informative") for setting in cell.settings):
-        shown.append(("\nPEER@20", _mean(chosen, "PEER@20")))
-    return shown
-
-
-def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Table:
-    table = grid("queries", [heading for heading, _ in shown])
-    languages = list(dict.fromkeys(setting.query_language for setting in cell.settings))
-    for language in languages:
-        members = [s for s in cell.settings if s.query_language == language]
-        table.add_row(Text(plain(language)), *(Text(show(members)) for _, show in shown))
-    if mean and len(languages) > 1:
-        table.add_section()
-        table.add_row(Text("mean"), *(Text(show(cell.settings)) for _, show in shown))
-    return table
-
-
-def _against(language: str) -> Callable[[SettingRow], bool]:
-    return lambda setting: tuple(setting.document_languages) == (language,)
-
-
-def _of(kind: str) -> Callable[[SettingRow], bool]:
-    return lambda setting: setting.kind == kind
-
-
-def _mean(
-    chosen: Callable[[SettingRow], bool], measure: str, form: str = ".3f"
-) -> Callable[[Sequence[SettingRow]], str]:
-    def show(settings: Sequence[SettingRow]) -> str:
-        held = [s.measures.get(measure, math.nan) for s in settings if chosen(s)]
-        values = [value for value in held if not math.isnan(value)]
-        return format(sum(values) / len(values), form) if values else "–"
-
-    return show
-
-
 def planned(cells: Sequence[PlannedCell]) -> RenderableType:
     """The plan of `--dry-run`."""
-    table = grid("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
+    drawn = grid("encoder", ["settings", "texts", "cached", "tokens", "vectors", "time"])
     for cell in cells:
-        table.add_row(
+        drawn.add_row(
             Text(plain(f"{cell.encoder} × {cell.task}")),
             f"{cell.settings:,}",
             f"{cell.texts:,}",
@@ -264,7 +233,7 @@ def planned(cells: Sequence[PlannedCell]) -> RenderableType:
             "–" if cell.bytes is None else f"{cell.bytes / 1e6:,.1f} MB",
             "unknown" if cell.seconds is None else _time(cell.seconds),
         )
-    return Group(Text("What this run would do", style="bold"), table)
+    return Group(Text("What this run would do", style="bold"), drawn)
 
 
 def _time(seconds: float) -> str:
@@ -281,7 +250,8 @@ def failures(cells: Sequence[CellResult]) -> RenderableType:
             seen.setdefault((cell.status, cell.reason, cell.hint), []).append(cell)
     lines: list[Text] = []
     for (status, reason, hint), members in seen.items():
-        names = ", ".join(dict.fromkeys(plain(f"{m.encoder} × {m.task}") for m in members))
+        pairs = (" × ".join(filter(None, (m.encoder, m.task))) for m in members)
+        names = ", ".join(dict.fromkeys(map(plain, pairs)))
         what = "not stored" if status == "ok" else status
         lines.append(Text.assemble((f"{what}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
         if hint:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from hashlib import sha256
 
 _SLUG = re.compile(r"[^a-z0-9._-]+")
+_LONGEST = 60  # characters of a folder name that carries no hash
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -62,8 +64,42 @@ def slug(name: str) -> str:
     return f"{readable}-{digest}"
 
 
+def folder_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """A folder name for each of `names`, as readable as may be: "en→de" becomes "en-de".
+
+    Args:
+        names: what folders are to be named after.
+        taken: names that none may have.
+    """
+    readable = {name: _SLUG.sub("-", name.lower()).strip("-.") for name in names}
+    counts = Counter([*readable.values(), *taken])
+    return {
+        name: short if 0 < len(short) <= _LONGEST and counts[short] == 1 else slug(name)
+        for name, short in readable.items()
+    }
+
+
+def utf8(text: str) -> str:
+    """`text` as UTF-8 can hold it: U+FFFD in the place of lone surrogates, three for each."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """A hint for an unknown name: the nearest known ones, then all of them."""
     near = get_close_matches(name, known, n=2, cutoff=0.5)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     return f"{guess}Known: {', '.join(known) or 'none'}."
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -40,6 +40,9 @@ class Collection:
         language: BCP-47 tag, such as "hi" or "zh".
         ids: unique within the collection, parallel to `texts`.
         texts: any sequence; may be a memory-mapped column that is never held whole.
+
+    Where `ids` or `texts` has a method `take(rows)`, which gives the items in an int64 array of
+    rows, many are picked with it.
     """
 
     language: str
@@ -52,6 +55,12 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def pick(values: Sequence[str], rows: IntArray) -> list[str]:
+    """The items of `values` in `rows` (n,), in that order."""
+    take = getattr(values, "take", None)
+    return list(take(rows)) if take else [values[row] for row in rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,50 @@ class SparseJudgements:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassJudgements:
+    """Relevance by classes: a document has the grade of the finest class it shares with a query.
+
+    Right where a query has hundreds of relevant documents: nothing is held per pair.
+
+    Attributes:
+        queries: (n, levels) int64 classes, coarsest first; a finer class lies within a coarser.
+        documents: (m, levels) int64.
+        order: (m,) int64 rows of the documents, by coarsest class.
+        names: (classes,) int64 the coarsest classes, ascending.
+        starts: (classes + 1,) int64 first place of each of them in `order`, and the end.
+    """
+
+    queries: IntArray
+    documents: IntArray
+    order: IntArray
+    names: IntArray
+    starts: IntArray
+
+    @classmethod
+    def of(cls, queries: IntArray, documents: IntArray) -> ClassJudgements:
+        """Build from the classes alone: (n, levels) and (m, levels) int64."""
+        order = np.argsort(documents[:, 0], kind="stable")
+        names, first = np.unique(documents[order, 0], return_index=True)
+        starts = np.append(first, len(order)).astype(np.int64)
+        return cls(queries, documents, order, names, starts)
+
+    def rows(self, queries: slice) -> Relevant:
+        start, stop, step = queries.indices(len(self.queries))
+        if step != 1:
+            raise ValueError("judgements are read in contiguous slices")
+        asked = self.queries[start : max(start, stop)]
+        begin = self.starts[np.searchsorted(self.names, asked[:, 0], side="left")]
+        counts = self.starts[np.searchsorted(self.names, asked[:, 0], side="right")] - begin
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        owner = np.repeat(np.arange(len(asked)), counts)
+        documents = self.order[np.arange(indptr[-1]) + (begin - indptr[:-1])[owner]]
+        grades = np.ones(len(owner), np.int64)
+        for level in range(1, asked.shape[1]):
+            grades += asked[owner, level] == self.documents[documents, level]
+        return Relevant(indptr, documents, grades)
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a task's data came from, as shown on tables and stored with results.
 
@@ -179,7 +232,7 @@ class Retrieval:
         judgements: by (query language, document language); a missing pair has none relevant.
         settings: what is evaluated, in the order tables show it.
         clusters: query language -> the unit that significance tests resample, one per query.
-        labels: query language -> class labels, where nearest-neighbour accuracy applies.
+        labels: role -> language -> class labels, where nearest-neighbour accuracy applies.
         provenance: where all this came from.
     """
 
@@ -189,7 +242,7 @@ class Retrieval:
     settings: tuple[Setting, ...]
     clusters: Mapping[str, Sequence[str]]
     provenance: Provenance
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: Mapping[Role, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def collections(self) -> Iterable[tuple[Role, Collection]]:
         """Every (role, collection) that some setting uses, queries first, each once."""

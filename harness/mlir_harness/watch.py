@@ -1,10 +1,11 @@
-"""Progress bars on a terminal: texts, tokens per second, time left; nothing elsewhere."""
+"""Progress bars on a terminal: texts or bytes, speed, time left; nothing elsewhere."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -12,16 +13,34 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
 from mlir_harness.text import plain
 
 
-class TokenSpeed(ProgressColumn):
-    """Tokens per second of a step, where the encoder counts them."""
+class Amount(ProgressColumn):
+    """Texts done of all, or bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._texts, self._bytes = MofNCompleteColumn(), DownloadColumn()
 
     def render(self, task: Task) -> Text:
+        return (self._bytes if task.fields.get("bytes") else self._texts).render(task)
+
+
+class Speed(ProgressColumn):
+    """Tokens per second of a step, where the encoder counts them, or bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = TransferSpeedColumn()
+
+    def render(self, task: Task) -> Text:
+        if task.fields.get("bytes"):
+            return self._bytes.render(task)
         tokens = task.fields.get("tokens", 0)
         seconds = task.finished_time or task.elapsed
         if not tokens or not seconds:
@@ -30,15 +49,15 @@ class TokenSpeed(ProgressColumn):
 
 
 class Bars:
-    """A runner.Watcher that draws on standard error."""
+    """A request.Watcher that draws on standard error."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TokenSpeed(),
+            Amount(),
+            Speed(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -64,6 +83,17 @@ class Bars:
         if self._console.is_terminal and self._step is not None:
             self._progress.remove_task(self._step)
             self._step = None
+
+    def transfer(self, what: str, done: int, total: int | None) -> None:
+        self.stop()
+        if self._console.is_terminal:
+            self._step = self._progress.add_task(
+                plain(what, 80), total=total, completed=done, bytes=True
+            )
+
+    def received(self, count: int) -> None:
+        if self._console.is_terminal and self._step is not None:
+            self._progress.update(self._step, advance=count)
 
     def texts(self, done: int, tokens: int) -> None:
         if self._console.is_terminal and self._step is not None:

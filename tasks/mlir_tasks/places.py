@@ -38,50 +38,49 @@ class Place:
         return SAMPLE_LICENCE if self.sample else real
 
 
-def locate(task: str, files: Sequence[str], options: TaskOptions, origin: str) -> Place:
+def locate(
+    task: str, files: Sequence[str], options: TaskOptions, origin: str, *, folder: str = ""
+) -> Place:
     """The folder that holds every one of `files`.
 
     Args:
-        task: its name, and that of its folder.
-        files: paths below the folder.
+        task: its name.
+        files: paths below the folder; none where the task looks for itself what is there.
         options: which source, and where.
         origin: where the files are to be had, for messages.
+        folder: name of the task's folder where that is another than the task's.
 
     Raises:
-        UsageError: a folder is given and the sample asked for.
         Unavailable: not on this machine.
         DataError: the folder is there, and files are missing.
     """
-    sample = SAMPLES / task
+    named = folder or task
+    sample = SAMPLES / named
     if options.data == "sample":
-        if options.data_dir is not None:
-            raise UsageError(
-                "--data sample and --data-dir exclude each other", "Leave one of them out."
-            )
         if not sample.is_dir():
             raise Unavailable(f"{task} has no bundled sample", "Use --data real.")
         return Place(sample, sample=True)
-    homes = _homes(options) if options.data_dir is None else [_expanded(options.data_dir)]
-    own = [home / task for home in homes]
+    homes = _homes(options) if options.data_dir is None else [expanded(options.data_dir)]
+    own = [home / named for home in homes]
 
     def hint(wanted: Sequence[str]) -> str:
         where = f"name their folder with --data-dir, or put them into {own[-1]}"
-        return f"Take {_listed(wanted)} from {origin} and {where}."
+        return f"Take {listed(wanted) or 'its files'} from {origin} and {where}."
 
-    folder = next((one for one in own if one.is_dir()), None)
-    if folder is None and options.data_dir is None:
+    found = next((one for one in own if one.is_dir()), None)
+    if found is None and options.data_dir is None:
         if options.data == "auto" and sample.is_dir():
             return Place(sample, sample=True)
         looked = " or ".join(map(str, own))
         raise Unavailable(f"{task} is not on this machine: no {looked}", hint(files))
-    if folder is None:
-        folder = homes[0]  # given by hand, it may be the task's own folder
-        if not folder.is_dir():
-            raise DataError(f"the data folder {folder} does not exist or is no folder", hint(files))
-    missing = [file for file in files if not (folder / file).is_file()]
+    if found is None:
+        found = homes[0]  # given by hand, it may be the task's own folder
+        if not found.is_dir():
+            raise DataError(f"the data folder {found} does not exist or is no folder", hint(files))
+    missing = [file for file in files if not (found / file).is_file()]
     if missing:
-        raise DataError(f"{folder} lacks {_listed(missing)} of {task}", hint(missing))
-    return Place(folder)
+        raise DataError(f"{found} lacks {listed(missing)} of {task}", hint(missing))
+    return Place(found)
 
 
 def prepared(options: TaskOptions) -> Path:
@@ -120,7 +119,8 @@ def check_split(task: str, split: str, known: Sequence[str]) -> None:
         raise UsageError(f"{task} has no split {split!r}", f"It has: {', '.join(known)}.")
 
 
-def _listed(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names with commas between them; of many, the first `most` and how many more."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
@@ -128,19 +128,20 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
 def _homes(options: TaskOptions) -> list[Path]:
     """Where data lies when no folder is given, first choice first; the cache is last."""
     given = os.environ.get("MLIR_HARNESS_DATA")
-    return [*([_expanded(given)] if given else []), _cache(options) / "data"]
+    return [*([expanded(given)] if given else []), _cache(options) / "data"]
 
 
 def _cache(options: TaskOptions) -> Path:
     if options.cache_dir is not None:
-        return _expanded(options.cache_dir)
+        return expanded(options.cache_dir)
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
-        cache = _expanded("~/.cache")
+        cache = expanded("~/.cache")
     return cache / "mlir-harness"
 
 
-def _expanded(path: str) -> Path:
+def expanded(path: str) -> Path:
+    """`path` with the user's home for ~."""
     try:
         return Path(path).expanduser()
     except RuntimeError:  # an unknown user, or no home: then nothing is found there

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlir_harness import agreement, measures
-from mlir_harness.agreement import Lists, Pairs
-from mlir_harness.bench import Mapped
+from mlir_harness import measures
+from mlir_harness.indexing import agreement
+from mlir_harness.indexing.agreement import Lists, Pairs
+from mlir_harness.indexing.bench import Mapped
+from mlir_harness.indexing.search import DEPTH
 from mlir_harness.rank import Corpus, Question, rank
-from mlir_harness.search import DEPTH
 from mlir_harness.types import FloatArray, IntArray, Relevant
 from mlir_harness.vectors import Dense
 

@@ -19,6 +19,7 @@ from mlir_harness.types import (
     Provenance,
     Relevant,
     Retrieval,
+    Role,
     Setting,
     SettingKind,
     Slice,
@@ -63,6 +64,10 @@ def clusters(given: Mapping[str, Any]) -> Any:
     return lambda r: replace(r, clusters=given)
 
 
+def labels(given: Mapping[Role, Mapping[str, Any]]) -> Any:
+    return lambda r: replace(r, labels=given)
+
+
 WRONG = [
     (documents(("a", "b", "a")), "document collection de: duplicate id 'a'"),
     (queries(("a", "b", "a")), "query collection de: duplicate id 'a'"),
@@ -96,9 +101,11 @@ WRONG = [
     ),
     (settings(), "has no settings"),
     (clusters({"en": "abc"}), "clusters of the query collection de: missing"),
-    (clusters({"en": "abc", "de": "ab"}), "clusters of the query collection de: 2 for 3 queries"),
+    (clusters({"en": "abc", "de": "ab"}), "clusters of the query collection de: 2 for 3 texts"),
     (clusters({"en": "abc", "de": ["a", 1, "c"]}), "that of 'b' is a int, not a string"),
-    (lambda r: replace(r, labels={"de": "ab"}), "labels of the query collection de: 2 for 3"),
+    (labels({Role.QUERY: {"de": "ab"}}), "labels of the query collection de: 2 for 3 texts"),
+    (labels({Role.QUERY: {"en": "abc"}}), "labels of the query collection de: missing"),
+    (labels({Role.QUERY: {"de": "abc", "en": "abc"}}), "of the document collection de: missing"),
     (
         lambda r: replace(r, judgements={("en", "hi"): r.judgements["en", "de"]}),
         "judgements en→hi: one of these languages has no collection",

@@ -14,6 +14,7 @@ from mlir_harness import fingerprint
 from mlir_harness.protocols import EncoderInfo, TaskOptions
 from mlir_harness.types import (
     Collection,
+    Role,
     Setting,
     SettingKind,
     Slice,
@@ -92,7 +93,8 @@ def test_what_makes_other_data() -> None:
         documents(held.ids[:2], held.texts[:2]),
         changed(judgements=judged),
         changed(clusters={"en": ("a", "a", "a"), "de": ("a", "b", "c")}),
-        changed(labels={"en": ("x", "y", "z")}),
+        changed(labels={Role.QUERY: {"en": ("x", "y", "z")}}),
+        changed(labels={Role.DOCUMENT: {"en": ("x", "y", "z")}}),
     ]
     assert len(set(prints)) == len(prints)
     moved = replace(first.provenance, source="elsewhere", revision="2")

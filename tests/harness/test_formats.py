@@ -32,12 +32,13 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
     for cell in held["cells"]:
         assert list(cell) == [
             *("encoder", "task", "split", "data", "status", "reason", "hint"),
-            *("fingerprints", "summary", "settings", "folder", "search"),
+            *("fingerprints", "summary", "deviations", "settings", "folder", "search"),
         ]
         for setting in cell["settings"]:
             assert list(setting) == [
                 *("id", "kind", "variant", "query_language", "document_languages"),
-                *("queries", "unanswerable", "documents", "tie_rate", "measures", "languages"),
+                *("queries", "unanswerable", "common", "documents", "tie_rate", "measures"),
+                "languages",
             ]
     ok, _, broken, sample = held["cells"]
     assert (ok["data"], sample["data"]) == ("real", "sample")

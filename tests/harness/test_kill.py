@@ -146,11 +146,11 @@ def test_ctrl_c_while_encoding_keeps_finished_cells(desk: Desk) -> None:
 
 RANKING_FOREVER = """
 import sys, time
-from mlir_harness import scoring
+from mlir_harness import ranking
 def slow(*_, **__):
     print("RANKING", file=sys.stderr, flush=True)
     time.sleep(60)
-scoring.rank = slow
+ranking.rank = slow
 from mlir_harness.cli import main
 main()
 """

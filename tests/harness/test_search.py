@@ -18,10 +18,11 @@ from command import PLUGINS, Desk
 from plugins_for_tests import Spelling, sized
 from test_bad_input import assert_clean
 
-from mlir_harness import evaluate, index, search
+from mlir_harness import evaluate
+from mlir_harness.indexing import index, search
+from mlir_harness.indexing.search import Search
 from mlir_harness.protocols import EncoderInfo, TaskInfo, TaskOptions
 from mlir_harness.results import CellResult
-from mlir_harness.search import Search
 from mlir_harness.types import (
     Collection,
     Provenance,
@@ -210,7 +211,7 @@ def test_the_harness_itself_never_imports_faiss_nor_its_process_torch(tmp_path: 
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "faiss" not in (out + err).rpartition("MODULES")[2].split()
-    program = f"{show}; import mlir_harness.faiss_process"
+    program = f"{show}; import mlir_harness.indexing.faiss_process"
     out, _ = desk.start(program=("-c", program)).communicate(timeout=60)
     assert not {"torch", "faiss", "rich", "pyarrow"} & set(out.rpartition("MODULES")[2].split())
 

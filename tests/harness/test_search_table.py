@@ -13,8 +13,9 @@ from plugins_for_tests import HOSTILE
 from rich.console import Group
 from test_tables import drawn
 
-from mlir_harness import formats, output, search_table, tables
+from mlir_harness import formats, output, tables
 from mlir_harness.errors import Exit
+from mlir_harness.indexing import search_table
 
 EXACT = scored("hashing", 0.5)
 WRONG = searched(EXACT, 1.0, reason=f"PQ48: {HOSTILE}", hint="Choose another.", summary={})

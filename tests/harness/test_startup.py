@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 from command import Desk
 
-_HEAVY = ("numpy", "scipy", "pyarrow", "torch", "datasets", "pandas", "rich", "transformers")
+_HEAVY = (
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "torch",
+    "datasets",
+    "pandas",
+    "rich",
+    "transformers",
+    "huggingface_hub",
+)
 _PROGRAM = """
 import sys
 from mlir_harness.cli import main
@@ -24,6 +34,10 @@ finally:
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["export", "--help"],
+        ["fetch", "--help"],
+        ["data", "verify", "--help"],
+        ["data", "describe", "--help"],
         ["list", "encoders"],
         ["list", "tasks", "--json"],
     ],

@@ -10,7 +10,7 @@ from cells import failed, hostile, scored
 from command import check_golden
 from rich.console import Console, RenderableType
 
-from mlir_harness import tables
+from mlir_harness import details, tables
 from mlir_harness.output import console
 from mlir_harness.plan import PlannedCell
 
@@ -39,13 +39,13 @@ def test_summary(width: int) -> None:
 
 
 def test_details() -> None:
-    check_golden("details-80.txt", drawn(tables.details([CELLS[0], failed("broken")]), 80))
+    check_golden("details-80.txt", drawn(details.details([CELLS[0], failed("broken")]), 80))
 
 
 def test_eleven_languages_fit_a_terminal() -> None:
     languages = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
     shown = [(language, lambda _: "0.123") for language in [*languages, "all"]]
-    lines = drawn(tables._by_language(CELLS[0], shown, mean=False), 100).splitlines()
+    lines = drawn(details._by_language(CELLS[0], shown, mean=False), 100).splitlines()
     assert max(map(len, lines)) <= 100
     assert "…" not in "".join(lines)
 
@@ -72,7 +72,7 @@ def test_failures_say_each_thing_once() -> None:
 
 
 def test_hostile_strings_stay_text() -> None:
-    shown = drawn(tables.summary([hostile()])) + drawn(tables.details([hostile()]))
+    shown = drawn(tables.summary([hostile()])) + drawn(details.details([hostile()]))
     check_golden("hostile-100.txt", shown)
     assert "\x1b" not in shown
 

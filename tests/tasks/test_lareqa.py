@@ -264,12 +264,12 @@ class TestFolders:
 
     def test_data_that_is_nowhere_is_unavailable_and_the_hint_says_where_to_get_it(self) -> None:
         with pytest.raises(Unavailable, match="xquad-r is not on this machine") as caught:
-            self.source()
+            xquad_r().load(TaskOptions(languages=("de",), data="real"))
         assert "Take de.json from" in caught.value.hint
         assert "google-research-datasets/lareqa" in caught.value.hint
         assert "--data-dir" in caught.value.hint
         with pytest.raises(Unavailable) as caught:
-            mlqa_r().load(TaskOptions())
+            mlqa_r().load(TaskOptions(data="real"))
         assert "354d67d" in caught.value.hint
 
     def test_a_folder_given_that_does_not_exist(self, tmp_path: Path) -> None:

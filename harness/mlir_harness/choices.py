@@ -1,0 +1,126 @@
+"""Names become plugins; a plugin that fails is kept with its reason, and the others go on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mlir_harness import registry
+from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_harness.registry import Choice, Kind
+from mlir_harness.request import Request
+from mlir_harness.text import described, did_you_mean, plain
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A name that cannot be used here, and why."""
+
+    choice: Choice
+    error: HarnessError
+
+    @property
+    def traceback(self) -> str:
+        return "".join(traceback.format_exception(self.error))
+
+
+def choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
+    """What names stand for, each once.
+
+    Raises:
+        UsageError: a name is unknown, or two plugins would have one label.
+    """
+    found: dict[str, Choice] = {}
+    for name in names:
+        for choice in (
+            registry.everything(kind) if name == "all" else [registry.resolve(kind, name)]
+        ):
+            other = found.setdefault(choice.label, choice)
+            if (other.plugin, other.rest) != (choice.plugin, choice.rest):
+                raise UsageError(
+                    f"two {kind.value}s are called {plain(choice.label)}",
+                    "Give each a label of its own: LABEL=NAME.",
+                )
+            if choice.wanted:
+                found[choice.label] = choice
+    if not found:
+        missing = "is installed" if "all" in names else "was named"
+        raise UsageError(f"no {kind.value} {missing}", f"See mlir-harness list {kind.value}s.")
+    return list(found.values())
+
+
+def attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
+    """What `make` gives, or why not; whatever a plugin does, the others go on."""
+    try:
+        return make()
+    except KeyboardInterrupt:
+        raise
+    except HarnessError as error:
+        if isinstance(error, UsageError) and choice.wanted:
+            raise
+        return Failed(choice, error)
+    except BaseException as error:
+        failure = HarnessError(
+            f"{choice.plugin.kind.value} {plain(choice.label)} failed: {described(error)}",
+            "Run again with --debug for the traceback.",
+        )
+        failure.__cause__ = error
+        return Failed(choice, failure)
+
+
+def check_options(request: Request, chosen: Sequence[Choice]) -> None:
+    """Raise UsageError if an option is given for what is not chosen."""
+    known = sorted(set().union(*map(_names, chosen)))
+    for name in request.options:
+        if name not in known:
+            raise UsageError(
+                f"--option is given for {plain(name)!r}, which is not part of this run",
+                did_you_mean(name, known),
+            )
+
+
+def _names(choice: Choice) -> set[str]:
+    return {choice.label, choice.plugin.name, _spec(choice)}
+
+
+def _spec(choice: Choice) -> str:
+    return f"{choice.plugin.name}:{choice.rest}" if choice.rest else choice.plugin.name
+
+
+def options_of(choice: Choice, request: Request) -> dict[str, str]:
+    """The options that a request gives to a plugin, by whatever name."""
+    merged: dict[str, str] = {}
+    for name in (choice.plugin.name, _spec(choice), choice.label):  # the more special name wins
+        merged |= request.options.get(name, {})
+    return merged
+
+
+@contextmanager
+def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
+    """A plugin's complaint about how it is used ends the run only if something was `given` to it.
+
+    Where nothing was, it is the plugin that cannot run here.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if given:
+            raise
+        what = f"{choice.plugin.kind.value} {plain(choice.label)}"
+        said = plain(error.message)
+        message = said if said.startswith(what) else f"{what}: {said}"
+        raise Unavailable(message, error.hint) from error
+
+
+def wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
+    """The error that a plugin made something else than what was expected."""
+    return Unavailable(
+        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
+        f"not {expected}",
+        f"Mend {plain(choice.plugin.value)}.",
+    )

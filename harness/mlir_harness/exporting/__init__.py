@@ -1,0 +1,1 @@
+"""Topics, judgements and runs in the formats of other tools."""

@@ -1,0 +1,1 @@
+"""Getting, checking and describing the files that tasks are made of."""

@@ -1,0 +1,75 @@
+"""Where the files of a task lie, or will lie once they are fetched."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from mlir_harness.errors import Unavailable
+from mlir_harness.fetching.fetched import NAME
+from mlir_harness.protocols import Download, TaskInfo
+from mlir_harness.registry import Choice
+from mlir_harness.text import plain, slug
+
+_FOLDER = re.compile(r"\w[\w.:+-]*")
+
+
+def folder_name(choice: Choice, info: TaskInfo) -> str:
+    """The name of a task's data folder: what it says, else its own name."""
+    name = info.folder or choice.plugin.name
+    return name if _FOLDER.fullmatch(name) else slug(name)
+
+
+def home(name: str, wanted: Iterable[str], data_dir: str | None, cache: Path) -> Path:
+    """The folder of a task's files, which need not exist yet; tasks look in the same order.
+
+    Args:
+        name: of the folder.
+        wanted: paths of files below it.
+        data_dir: given by a person: it holds a folder of that name, or the files themselves.
+        cache: where files lie if nothing is given.
+    """
+    if data_dir is not None:
+        given = Path(data_dir).expanduser()
+        filled = any((given / path).exists() for path in (NAME, *wanted))
+        return given if filled and not (given / name).is_dir() else given / name
+    elsewhere = os.environ.get("MLIR_HARNESS_DATA")
+    if elsewhere and (Path(elsewhere).expanduser() / name).is_dir():
+        return Path(elsewhere).expanduser() / name
+    return cache / "data" / name
+
+
+def paths(download: Download) -> dict[str, str]:
+    """Path below the task's folder -> the member of an archive it is made from, "" for none.
+
+    Raises:
+        Unavailable: a path leads out of the folder, or to a file of the harness.
+    """
+    if download.members is None:
+        found = {download.path: ""}
+    else:
+        below = f"{download.path}/" if download.path else ""
+        found = {f"{below}{path}": member for member, path in download.members.items()}
+        if len(found) < len(download.members):
+            raise _unfit("two members of one path", download)
+    for path in found:
+        parts = PurePosixPath(path).parts
+        wrong = (
+            not parts
+            or ".." in parts
+            or path.startswith(("/", "."))
+            or path == NAME
+            or any(character in path for character in "\\\0")
+        )
+        if wrong:
+            raise _unfit(f"the path {plain(path)!r}", download)
+    return found
+
+
+def _unfit(what: str, download: Download) -> Unavailable:
+    return Unavailable(
+        f"{plain(download.url)} is to be kept under {what}, which will not do",
+        "Its plugin must name files below the task's own folder (Download.path, members).",
+    )

@@ -1,0 +1,178 @@
+"""Files of the Hugging Face hub, at one revision, through its own library: bytes, never code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from mlir_harness import files
+from mlir_harness.errors import FetchError, HarnessError
+from mlir_harness.fetching.download import ROOM, Watcher, check_room, check_size
+from mlir_harness.fetching.web import Web
+from mlir_harness.text import described, plain
+
+SCHEME = "hf://"
+_ADDRESS = re.compile(r"hf://(?:(datasets)/)?([\w.-]+/[\w.-]+)@([^/@]+)/(.+)")
+_KINDS = {"datasets", "models", "spaces"}  # no owner has such a name
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A file of the hub.
+
+    Attributes:
+        repository: OWNER/NAME.
+        revision: a commit, or a tag.
+        path: inside the repository.
+        kind: "dataset" or "model".
+    """
+
+    repository: str
+    revision: str
+    path: str
+    kind: str
+
+
+def parse(url: str) -> Address:
+    """What `url` names; raises FetchError if it is no hf://datasets/OWNER/NAME@REVISION/PATH."""
+    found = _ADDRESS.fullmatch(url)
+    if not found or found[2].partition("/")[0] in _KINDS:
+        raise FetchError(
+            f"{plain(url)} is no address of a file at one revision",
+            "Write hf://datasets/OWNER/NAME@REVISION/PATH.",
+        )
+    kind = "dataset" if found[1] else "model"
+    return Address(found[2], unquote(found[3]), found[4], kind)
+
+
+def endpoint() -> str:
+    """The hub that is asked: HF_ENDPOINT, or huggingface.co."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that the library gave.
+
+    Attributes:
+        sha256: by which the hub knows its content; "" where it has none (small files).
+        cached: it lay in the library's cache, whose files may have been edited.
+    """
+
+    sha256: str
+    cached: bool
+
+
+def save(
+    url: str,
+    target: Path,
+    what: str,
+    announced: int | None,
+    web: Web,
+    watcher: Watcher,
+    *,
+    fresh: bool = False,
+) -> Saved:
+    """Put the file that `url` names at `target`: a link into the library's cache, or a copy.
+
+    The library keeps the token, resumes, and honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
+
+    Args:
+        url: hf://…
+        target: its folder is made; what was there is replaced.
+        what, announced, web, watcher: see download.save.
+        fresh: never from the library's cache.
+
+    Raises:
+        Unreached: the hub does not answer; it is asked before the library, which waits for long.
+        FetchError: the hub refuses, or has no such file.
+        StoreError: the disk is full.
+    """
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    address = parse(url)
+    named: dict[str, Any] = {
+        "repo_id": address.repository,
+        "filename": address.path,
+        "repo_type": address.kind,
+        "revision": address.revision,
+    }
+    path = None if fresh else try_to_load_from_cache(**named)
+    cached = isinstance(path, str)
+    if not cached:
+        if constants.HF_HUB_OFFLINE:
+            raise FetchError(
+                f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set",
+                "Unset it, or copy the hub's cache of another machine.",
+            )
+        web.reach(constants.ENDPOINT)
+    try:
+        if not isinstance(path, str):
+            total = hf_hub_download(**named, dry_run=True).file_size
+            check_size(total, announced, what)
+            if total is not None:
+                check_room(total, Path(constants.HF_HUB_CACHE), what)
+            watcher.transfer(what, 0, total)
+            path = hf_hub_download(**named, tqdm_class=_reporting(watcher), force_download=fresh)
+    except HarnessError:
+        raise
+    except Exception as error:  # its own, those of its client for HTTP, and of what is below that
+        raise _explained(error, address, what) from error
+    finally:
+        watcher.stop()
+    content = Path(path).resolve()
+    with files.writing(what, target, ROOM):
+        _place(content, target)
+    return Saved(content.name if _SHA256.fullmatch(content.name) else "", cached)
+
+
+def _reporting(watcher: Watcher) -> Any:
+    """A progress bar that tells `watcher`, and draws nothing."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Reporting(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*args, **(options | {"disable": True}))  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> bool | None:
+            watcher.received(int(n or 0))
+            return None
+
+    return Reporting
+
+
+def _explained(error: Exception, address: Address, what: str) -> FetchError:
+    from huggingface_hub import errors
+
+    repository = f"{address.kind} {plain(address.repository)}"
+    if isinstance(error, errors.GatedRepoError):
+        folder = "datasets/" if address.kind == "dataset" else ""
+        return FetchError(
+            f"{what}: the {repository} is given only to those who accept its terms",
+            f"Accept them at {endpoint()}/{folder}{address.repository}, then run: hf auth login",
+        )
+    return FetchError(
+        f"{what} could not be fetched from the {repository}: {described(error)}",
+        "Run the command again later; what has come is kept in the hub's cache.",
+    )
+
+
+def _place(content: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(content, target)
+    except OSError:  # another disk, or one without links
+        check_room(content.stat().st_size, target.parent, target.name)
+        shutil.copyfile(content, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())

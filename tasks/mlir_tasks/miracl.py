@@ -1,0 +1,218 @@
+"""MIRACL: which Wikipedia passages answer a question asked in the same language?
+
+Source: Zhang et al. 2023, "MIRACL: A multilingual retrieval dataset covering 18 diverse
+languages", TACL 11, arXiv:2210.09984. A document is title, newline and text of a passage. Passages
+are judged for questions of their own language only, so that is all that counts in the pool of
+all languages, too. `miracl-judged` ranks the judged passages alone and is another task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlir_harness.errors import DataError
+from mlir_harness.protocols import Count, Download, Task, TaskInfo, TaskOptions
+from mlir_harness.types import (
+    Collection,
+    Provenance,
+    Retrieval,
+    Setting,
+    SettingKind,
+    Slice,
+)
+from mlir_tasks import places
+from mlir_tasks.corpus import Corpus, Source, prepare
+from mlir_tasks.lines import failure, numbered, quoted
+from mlir_tasks.miracl_files import FOLDER, ORIGIN, SIZES, SPLITS, Files, complete, downloads
+from mlir_tasks.qrels import Matched, Qrels, flaws, match, read_qrels
+
+
+def miracl(**options: object) -> Task:
+    """MIRACL over all passages of Wikipedia; takes no options.
+
+    Raises:
+        UsageError: an option was given.
+    """
+    places.refuse_options("miracl", options)
+    return Miracl()
+
+
+def miracl_judged(**options: object) -> Task:
+    """MIRACL over the judged passages alone, not comparable with MIRACL; takes no options.
+
+    Raises:
+        UsageError: an option was given.
+    """
+    places.refuse_options("miracl-judged", options)
+    return Miracl(judged=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Miracl:
+    """The task; `judged`: its documents are those that are judged for a topic of the split."""
+
+    judged: bool = False
+
+    @property
+    def name(self) -> str:
+        return "miracl-judged" if self.judged else "miracl"
+
+    @property
+    def info(self) -> TaskInfo:
+        """Measures and languages; version 1: title and text in one, no passage left out."""
+        what = "among judged passages only" if self.judged else "in all of Wikipedia"
+        return TaskInfo(
+            version="1",
+            languages=tuple(SIZES),
+            measures=("nDCG@10", "R@100"),
+            splits=SPLITS,
+            depth=100,
+            folder=FOLDER,
+            parallel=False,
+            instruction="Given a question, retrieve Wikipedia passages that answer the question",
+            citation="Zhang et al. 2023, MIRACL: A multilingual retrieval dataset covering 18 "
+            "diverse languages, TACL 11, arXiv:2210.09984",
+            licence="Apache-2.0",
+            description=f"Find the passages that answer a question {what}; 18 languages (MIRACL)",
+        )
+
+    def load(self, options: TaskOptions) -> Retrieval:
+        """Read topics and judgements, and prepare the passages, of every language asked for.
+
+        Where none is asked for, the languages are those with all their files.
+
+        Raises:
+            UsageError: an unknown language, split or option.
+            Unavailable: no folder with the task's files on this machine.
+            DataError: files are missing, unreadable or malformed.
+            StoreError: no room for the passages.
+        """
+        places.refuse_options(self.name, options.extra)
+        places.check_split(self.name, options.split, SPLITS)
+        split = options.split or SPLITS[0]
+        asked = places.chosen_languages(self.name, tuple(SIZES), options.languages)
+        place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER)
+        files = {each: Files.of(place.folder, each, split) for each in asked}
+        chosen = complete(files, place.folder, every=bool(options.languages))
+        home = places.prepared(options)
+        parts = {each: _read(files[each], home, judged=self.judged) for each in chosen}
+        left_out = [each for each in files if each not in parts and files[each].any]
+        return Retrieval(
+            queries={each: part.topics for each, part in parts.items()},
+            documents={each: part.corpus.collection for each, part in parts.items()},
+            judgements={(each, each): part.matched.judgements for each, part in parts.items()},
+            settings=_settings(tuple(parts)),
+            clusters={each: part.topics.ids for each, part in parts.items()},
+            provenance=Provenance(
+                source=place.source,
+                revision="" if place.sample else f"miracl-v1.0-{split}",
+                licence=place.licence(self.info.licence),
+                sample=place.sample,
+                notes=(
+                    *self._notes(parts, left_out, known=split == "dev" and not place.sample),
+                    *(
+                        note
+                        for each, part in parts.items()
+                        for note in flaws(each, part.qrels, part.matched, strict=options.strict)
+                    ),
+                ),
+            ),
+        )
+
+    def downloads(self, languages: tuple[str, ...]) -> tuple[Download, ...]:
+        """Topics and judgements of both splits, and every file of passages."""
+        chosen = places.chosen_languages(self.name, tuple(SIZES), languages)
+        return tuple(each for language in chosen for each in downloads(language))
+
+    def published(self, retrieval: Retrieval) -> tuple[Count, ...]:
+        """Passages, where all of them are documents, and topics of dev; nothing of a sample."""
+        if retrieval.provenance.sample:
+            return ()
+        counts = []
+        for language, (passages, topics) in SIZES.items():
+            if language in retrieval.queries:
+                if not self.judged:
+                    found = len(retrieval.documents[language])
+                    counts.append(Count(f"passages ({language})", passages, found))
+                if retrieval.provenance.revision == "miracl-v1.0-dev":
+                    asked = len(retrieval.queries[language])
+                    counts.append(Count(f"topics ({language})", topics, asked))
+        return tuple(counts)
+
+    def _notes(
+        self, parts: Mapping[str, _Part], left_out: Sequence[str], *, known: bool
+    ) -> tuple[str, ...]:
+        """What a reader of the tables must know; `known`: counts are those published, or not."""
+        notes = []
+        if self.judged:
+            notes.append(
+                "only passages judged for a topic of their language are ranked: not comparable "
+                "with scores on all passages"
+            )
+        if len(parts) > 1:
+            notes.append(
+                "X→all: own-language judgements only, passages of other languages count "
+                "as not relevant"
+            )
+        for what, counts in (
+            ("topics", {each: len(part.topics) for each, part in parts.items()}),
+            ("passages", {each: part.corpus.passages for each, part in parts.items()}),
+        ):
+            notes.append(f"{what}: " + ", ".join(f"{each} {n}" for each, n in counts.items()))
+        sizes = {each: (part.corpus.passages, len(part.topics)) for each, part in parts.items()}
+        other = [each for each, found in sizes.items() if found != SIZES[each]]
+        if other and known:
+            notes.append(f"counts differ from those published: {', '.join(other)}")
+        if left_out:
+            notes.append(f"languages left out, whose files are not all here: {', '.join(left_out)}")
+        return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was read of one language."""
+
+    topics: Collection
+    corpus: Corpus
+    qrels: Qrels
+    matched: Matched
+
+
+def _read(files: Files, home: Path, *, judged: bool) -> _Part:
+    hint = f"Copy the file again, from {ORIGIN}."
+    topics = _read_topics(files.topics, files.language, hint)
+    qrels = read_qrels(files.qrels, hint)
+    keep = frozenset(qrels.documents) if judged else None
+    corpus = prepare(Source(files.language, files.passages, "docid", keep, hint), home)
+    return _Part(topics, corpus, qrels, match(qrels, topics.ids, corpus.collection.ids))
+
+
+def _read_topics(file: Path, language: str, hint: str) -> Collection:
+    """A topic a line: id, tab, question."""
+    topics: dict[str, tuple[str, int]] = {}
+    for number, line in numbered(file, hint):
+        fields = line.split("\t")
+        if len(fields) != 2:
+            what = f"{len(fields)} columns, not 2 (topic, question)"
+            raise failure(file, number, what, hint)
+        name, question = fields
+        if not name or not question.strip():
+            what = "the id" if not name else f"the question of topic {quoted(name)}"
+            raise failure(file, number, f"{what} is empty", hint)
+        if name in topics:
+            what = f"topic {quoted(name)} is there twice, first in line {topics[name][1]}"
+            raise failure(file, number, what, hint)
+        topics[name] = question, number
+    if not topics:
+        raise DataError(f"{file}: holds no topic", hint)
+    return Collection(language, tuple(topics), tuple(question for question, _ in topics.values()))
+
+
+def _settings(languages: tuple[str, ...]) -> tuple[Setting, ...]:
+    """Each language alone and, of two or more, each against the pool of all."""
+    everything = tuple(Slice(language) for language in languages)
+    alone = [Setting(f"{x}→{x}", SettingKind.MONOLINGUAL, x, (Slice(x),)) for x in languages]
+    pooled = [Setting(f"{x}→all", SettingKind.MULTILINGUAL, x, everything) for x in languages]
+    return (*alone, *(pooled if len(languages) > 1 else ()))
