@@ -32,6 +32,7 @@ def details(cells: Sequence[CellResult]) -> RenderableType:
             ("by kind of setting", _measures(cell), True),
             ("nearest neighbours' class, and queries that all can answer", _classes(cell), True),
             ("language bias in the multilingual settings", _bias(cell), True),
+            ("share of the own language in the multilingual settings", _own(cell), True),
         ):
             if shown:
                 heading = Text.assemble((name, "bold"), f" · {title}")
@@ -83,6 +84,26 @@ def _bias(cell: CellResult) -> list[_Shown]:
     if any(setting.measures.get("PEER@20_informative") for setting in cell.settings):
         shown.append(("\nPEER@20", _mean(chosen, "PEER@20")))
     return shown
+
+
+def _own(cell: CellResult) -> list[_Shown]:
+    """How much of the first ten places, the pool and the relevant is in the query's language."""
+
+    def share(name: str) -> Callable[[Sequence[SettingRow]], str]:
+        def show(settings: Sequence[SettingRow]) -> str:
+            held = [s.languages.get(name, {}).get(s.query_language) for s in settings]
+            values = [value for value in held if value is not None and not math.isnan(value)]
+            return f"{sum(values) / len(values):.3f}" if values else "–"
+
+        return show
+
+    if not any(s.query_language in s.languages.get("pool", {}) for s in cell.settings):
+        return []
+    return [
+        ("first\nten", share("top")),
+        ("the\npool", share("pool")),
+        ("the\nrelevant", share("relevant")),
+    ]
 
 
 def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 
 from mlir_harness.protocols import EncoderInfo
-from mlir_harness.types import Collection, IntArray, Retrieval, Setting
+from mlir_harness.types import Collection, IntArray, Retrieval, Role, Setting
 
 _VERSION = "1"  # raised when the hashes below are made in another way
 _TEXTS_AT_ONCE = 8192
@@ -66,7 +66,9 @@ def of_texts(kind: str, parts: Mapping[str, str], texts: Iterable[str]) -> str:
 def of_data(retrieval: Retrieval) -> str:
     """Hash of the content: ids, texts, judgements, clusters, labels, in their order."""
     state = xxhash.xxh3_128(f"data:{_VERSION}".encode())
-    for role, collection in retrieval.collections():
+    every = [(Role.QUERY, each) for _, each in sorted(retrieval.queries.items())]
+    every += [(Role.DOCUMENT, each) for _, each in sorted(retrieval.documents.items())]
+    for role, collection in every:  # also what the settings asked for do not use
         state.update(f"{role.value}:{collection.language}:{len(collection)}".encode())
         state.update(_collection(collection))
     for languages in sorted(retrieval.judgements):

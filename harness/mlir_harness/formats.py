@@ -148,6 +148,7 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
                 varied = tables.variants(members, kind)
                 if varied:
                     parts.append(f"{title}: {kind}\n\n{_markdown(members, varied)}")
+            parts.append("".join(f"- {_escape(line)}\n" for line in tables.notes(members)))
     parts += [
         f"### {_escape(title)}\n\n{_markdown_searches(found)}"
         for title, found in search_table.groups(cells)
@@ -175,7 +176,8 @@ def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> s
         for column, mark in zip(chosen, marks, strict=True):
             shown = column.show(column.value(cell))
             best = mark.get(cell.encoder)
-            values.append({1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown))
+            marked = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown)
+            values.append(f"{marked}{column.deviation(cell)}")
         lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 

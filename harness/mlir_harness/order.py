@@ -94,7 +94,7 @@ class Block:
         return np.argsort(owner * self.order.shape[1] + position)
 
     def answer(self, question: Question, k: int) -> Answer:
-        """What `rank` answers; all pools are counted for all targets.
+        """What `rank` answers; a pool that counts for some targets is counted for all.
 
         Args:
             question: about these queries; fast if their targets stand in the order of ranks.
@@ -105,12 +105,12 @@ class Block:
         first, last = _level(self.levels, owner, position)
         tied = np.flatnonzero(last - first > 1)
         counts = np.zeros((3, len(self.sorter.pools), len(position)), np.int32)
-        firsts = []
-        for (greater, before, ties), pool in zip(
-            counts.swapaxes(0, 1), self.sorter.pools, strict=True
-        ):
-            members = np.sort(self.where[:, pool], axis=1)
-            firsts.append(members[:, :k])
+        wanted = set(np.flatnonzero(question.counted.any(axis=0)).tolist())
+        firsts = {}
+        for number in sorted(wanted.union(*question.listed)):
+            greater, before, ties = counts[:, number]
+            members = np.sort(self.where[:, self.sorter.pools[number]], axis=1)
+            firsts[number] = members[:, :k]
             below = _Below(members, self.order.shape[1])
             greater[:] = below.count(owner, position)
             if len(tied):

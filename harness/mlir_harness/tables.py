@@ -40,6 +40,11 @@ class Column:
         value = cell.summary.get(self.kind, {}).get(self.measure)
         return math.nan if value is None else value
 
+    def deviation(self, cell: CellResult) -> str:
+        """±0.012 where there are seeds, else nothing."""
+        value = cell.deviations.get(self.kind, {}).get(self.measure, math.nan)
+        return "" if math.isnan(value) else f" ±{value:.3f}"
+
     def show(self, value: float) -> str:
         if math.isnan(value):
             return "–"
@@ -91,7 +96,8 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
             for kind in SHORT:
                 if variants(scored, kind):
                     parts += [_variants(scored, kind, title), Text()]
-            parts[-1:] = [*_notes(scored), Text()]
+            lines = (Text(line, style="dim") for line in notes(scored))
+            parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
     return Group(*parts[:-1])
 
 
@@ -137,10 +143,7 @@ def _variants(cells: Sequence[CellResult], kind: str, title: str) -> RenderableT
             shown = Text(
                 column.show(column.value(cell)), style=STYLES.get(mark.get(cell.encoder, 0), "")
             )
-            deviation = cell.deviations.get(column.kind, {}).get(column.measure, math.nan)
-            if not math.isnan(deviation):
-                shown = Text.assemble(shown, f" ±{deviation:.3f}")
-            values.append(shown)
+            values.append(Text.assemble(shown, column.deviation(cell)))
         drawn.add_row(Text(plain(cell.encoder)), *values)
     return Group(_title(f"{title} · {kind}, {_main(cells)} by variant", cells), drawn)
 
@@ -160,7 +163,7 @@ def grid(first: str, headings: Sequence[str]) -> Table:
     return drawn
 
 
-def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
+def notes(cells: Sequence[CellResult]) -> list[str]:
     """What a reader must know to read the numbers."""
     cell = cells[0]
     plain_settings = [setting for setting in cell.settings if not setting.variant]
@@ -210,7 +213,7 @@ def _notes(cells: Sequence[CellResult]) -> list[RenderableType]:
     stored = [plain(each.encoder) for each in cells if each.stored]
     if stored:
         lines.append(f"From stored results: {', '.join(stored)}")
-    return [Padding(Text(plain(line, 400), style="dim"), (0, 0, 0, 2)) for line in lines]
+    return [plain(line, 400) for line in lines]
 
 
 def _relevant(settings: Sequence[SettingRow]) -> int:

@@ -97,6 +97,7 @@ def test_what_makes_other_data() -> None:
         changed(labels={Role.DOCUMENT: {"en": ("x", "y", "z")}}),
     ]
     assert len(set(prints)) == len(prints)
+    assert changed(settings=first.settings[:1]) == prints[0]  # what is asked for is no data
     moved = replace(first.provenance, source="elsewhere", revision="2")
     assert changed(provenance=moved) == prints[0]
 

@@ -62,7 +62,8 @@ def test_a_list_over_several_pools_is_that_of_their_union() -> None:
     halves = np.arange(25), np.arange(25, 50)
     asked = replace(this.questions[0], listed=[(0, 1)], counted=np.ones((9, 2), bool))
     split = replace(this, pools=halves, questions=(asked,))
-    whole = replace(this, pools=(np.arange(50),), questions=(replace(asked, listed=[(0,)]),))
+    alone = replace(asked, listed=[(0,)], counted=np.ones((9, 1), bool))
+    whole = replace(this, pools=(np.arange(50),), questions=(alone,))
     (one,), (other,) = sorted_answers(split), sorted_answers(whole)
     np.testing.assert_array_equal(one.top[0, 1][0], other.top[(0,)][0])
 

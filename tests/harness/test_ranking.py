@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -177,6 +178,24 @@ def test_neighbours_vote_for_every_query_answerable_or_not() -> None:
             place = listed[0] - numbering.starts[numbering.languages.index(language)]
             own = labels[Role.QUERY][each.setting.query_language][row]
             assert value == float(labels[Role.DOCUMENT][language][place] == own)
+
+
+def test_five_neighbours_vote() -> None:
+    retrieval, _, _ = made(1)
+    numbering = Numbering.of(retrieval)
+    every = [x for name in numbering.languages for x in retrieval.labels[Role.DOCUMENT][name]]
+    voted = 0
+    for each in scored(1).values():
+        labels = retrieval.labels[Role.QUERY][each.setting.query_language]
+        for row, listed, value in zip(
+            each.rows, each.best.documents, each.values["kNN@5"], strict=True
+        ):
+            votes = Counter(every[number] for number in listed[:5] if number >= 0)
+            (winner, most), *others = votes.most_common()
+            if not others or others[0][1] < most:  # ties are tested with the votes themselves
+                assert value == float(winner == labels[row])
+                voted += 1
+    assert voted > 50
 
 
 def test_without_language_parallels_there_is_no_bias() -> None:

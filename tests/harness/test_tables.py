@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from mlir_harness import details, tables
 from mlir_harness.output import console
 from mlir_harness.plan import PlannedCell
+from mlir_harness.results import CellResult
 
 CELLS = [scored("hashing", 0.5), scored("st:models/e5-small", 0.75), scored("labse", 0.625)]
 
@@ -40,6 +41,31 @@ def test_summary(width: int) -> None:
 
 def test_details() -> None:
     check_golden("details-80.txt", drawn(details.details([CELLS[0], failed("broken")]), 80))
+
+
+def varied(encoder: str, base: float) -> CellResult:
+    whole = scored(encoder, base)
+    means = {"AP": base / 2, "AP_common": base / 2 + 0.01, "kNN@1": base / 3}
+    groups = {f"{kind}/few-{k}": means for kind in ("monolingual", "multilingual") for k in (1, 5)}
+    plain = {kind: held | means for kind, held in whole.summary.items()}
+    row = replace(
+        whole.settings[0],
+        id="en→en/few-1/seed-0",
+        variant="few-1/seed-0",
+        common=1100,
+        queries=1190,
+    )
+    return replace(
+        whole,
+        summary=plain | groups,
+        deviations={group: {"AP": 0.0125} for group in groups},
+        settings=(*whole.settings, row, replace(row, variant="few-1/seed-1")),
+    )
+
+
+def test_variants_have_tables_of_their_own() -> None:
+    cells = [varied("hashing", 0.5), varied("labse", 0.625)]
+    check_golden("variants-80.txt", drawn(tables.summary(cells), 80))
 
 
 def test_eleven_languages_fit_a_terminal() -> None:

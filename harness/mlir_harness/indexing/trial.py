@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from mlir_harness.indexing.search import DEPTH, Search, SearchResult
 from mlir_harness.loading import LoadedTask
 from mlir_harness.measures import Measure
 from mlir_harness.prepare import Prepared, ReadyEncoder
-from mlir_harness.rank import Corpus, Question, rank
+from mlir_harness.rank import Corpus, Question, processors, rank
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult, Store
 from mlir_harness.settings import relevant
@@ -117,7 +116,7 @@ def tried(
             parameters=asked.parameters,
             dimension=bench.vectors.shape[1],
             depth=DEPTH,
-            threads=_processors(),
+            threads=processors(),
             vectors=str(folder / "vectors.npy"),
             queries=str(folder / "queries.npy"),
             parts=parts,
@@ -155,13 +154,6 @@ def tried(
         },
         notes=reply.notes,
     )
-
-
-def _processors() -> int:
-    """Processors this process may use; both searches get as many threads."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _first(measure: Measure) -> Measure:
