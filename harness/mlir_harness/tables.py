@@ -17,6 +17,7 @@ from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.scoring import COMMON
 from mlir_harness.text import plain
 
+_MOST = 9  # columns of scores that a narrow terminal holds
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 
 
@@ -91,25 +92,29 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
         scored = [cell for cell in members if cell.status == "ok"]
         if scored:
             title = f"{plain(task)} · {plain(split)}"
-            if columns(scored):
-                parts += [_summary(scored, title), Text()]
+            chosen = columns(scored)
+            for start in range(0, len(chosen), _MOST):
+                parts += [_scores(scored, chosen[start : start + _MOST], title), Text()]
             for kind in SHORT:
-                if variants(scored, kind):
-                    parts += [_variants(scored, kind, title), Text()]
+                varied = variants(scored, kind)
+                if varied:
+                    heading = f"{title} · {kind}, {_main(scored)} by variant"
+                    parts += [_scores(scored, varied, heading), Text()]
             lines = (Text(line, style="dim") for line in notes(scored))
             parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
     return Group(*parts[:-1])
 
 
-def _summary(cells: Sequence[CellResult], title: str) -> RenderableType:
-    chosen = columns(cells)
+def _scores(cells: Sequence[CellResult], chosen: Sequence[Column], title: str) -> RenderableType:
+    """A row per encoder: best in bold, second underlined, ± the deviation of seeds."""
     drawn = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
-        values = [
-            Text(column.show(column.value(cell)), style=STYLES.get(mark.get(cell.encoder, 0), ""))
-            for column, mark in zip(chosen, marks, strict=True)
-        ]
+        values = []
+        for column, mark in zip(chosen, marks, strict=True):
+            style = STYLES.get(mark.get(cell.encoder, 0), "")
+            shown = Text(column.show(column.value(cell)), style=style)
+            values.append(Text.assemble(shown, column.deviation(cell)))
         drawn.add_row(Text(plain(cell.encoder)), *values)
     return Group(_title(title, cells), drawn)
 
@@ -130,22 +135,6 @@ def variants(cells: Sequence[CellResult], kind: str) -> list[Column]:
     main = _main(cells)
     chosen = [Column(f"{kind}/{name}", main, name) for name in names]
     return [*chosen, Column(kind, main, "full")] if chosen and kind in groups else chosen
-
-
-def _variants(cells: Sequence[CellResult], kind: str, title: str) -> RenderableType:
-    """The main measure by variant; mean and standard deviation over seeds."""
-    chosen = variants(cells, kind)
-    drawn = grid("encoder", [column.heading for column in chosen])
-    marks = [places(column, cells) for column in chosen]
-    for cell in cells:
-        values = []
-        for column, mark in zip(chosen, marks, strict=True):
-            shown = Text(
-                column.show(column.value(cell)), style=STYLES.get(mark.get(cell.encoder, 0), "")
-            )
-            values.append(Text.assemble(shown, column.deviation(cell)))
-        drawn.add_row(Text(plain(cell.encoder)), *values)
-    return Group(_title(f"{title} · {kind}, {_main(cells)} by variant", cells), drawn)
 
 
 STYLES = {1: "bold", 2: "underline"}
