@@ -42,6 +42,8 @@ def details(cells: Sequence[CellResult]) -> RenderableType:
 
 def _pairs(cell: CellResult) -> list[_Shown]:
     """The main measure against the documents of each language, and of all."""
+    if not any(setting.kind == "cross-lingual" for setting in cell.settings):
+        return []  # there are no pairs but of a language with itself
     alone = [s.document_languages[0] for s in cell.settings if len(s.document_languages) == 1]
     shown: list[_Shown] = [
         (language, _mean(_against(language), cell.main_measure))

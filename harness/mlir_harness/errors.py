@@ -41,6 +41,10 @@ class DataError(HarnessError):
     """A task's files are missing or malformed; the message names the file and the place."""
 
 
+class Missing(DataError):
+    """Files of a task are not where they should be; fetching them may help."""
+
+
 class Unavailable(HarnessError):
     """An encoder or task is known but cannot run here; the hint is the mending command."""
 

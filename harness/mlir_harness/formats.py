@@ -145,9 +145,9 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
             if chosen:
                 parts.append(f"{title}\n\n{_markdown(members, chosen)}")
             for kind in tables.SHORT:
-                varied = tables.variants(members, kind)
-                if varied:
-                    parts.append(f"{title}: {kind}\n\n{_markdown(members, varied)}")
+                for varied in tables.variants(members, kind):
+                    heading = f"{title}: {kind}, {_escape(varied[0].measure)}"
+                    parts.append(f"{heading}\n\n{_markdown(members, varied)}")
             parts.append("".join(f"- {_escape(line)}\n" for line in tables.notes(members)))
     parts += [
         f"### {_escape(title)}\n\n{_markdown_searches(found)}"

@@ -158,6 +158,11 @@ def _resolve(kind: Kind, spec: str) -> Choice:
                     f"Write {head}:FOLDER or {head}:ID.",
                 )
             return Choice(spec, _only(schemes, head, kind), rest)
+        if not rest:
+            raise UsageError(
+                f"{kind.value} {plain(spec)} names nothing after the colon",
+                f"Write {plain(head)}, or a variant of it after the colon.",
+            )
     distribution, slash, name = head.rpartition("/")
     ordinary = [p for p in plugins(kind) if not p.scheme]
     named = [

@@ -96,9 +96,8 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
             for start in range(0, len(chosen), _MOST):
                 parts += [_scores(scored, chosen[start : start + _MOST], title), Text()]
             for kind in SHORT:
-                varied = variants(scored, kind)
-                if varied:
-                    heading = f"{title} · {kind}, {_main(scored)} by variant"
+                for varied in variants(scored, kind):
+                    heading = f"{title} · {kind}, {varied[0].measure} by variant"
                     parts += [_scores(scored, varied, heading), Text()]
             lines = (Text(line, style="dim") for line in notes(scored))
             parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
@@ -128,13 +127,20 @@ def _main(cells: Sequence[CellResult]) -> str:
     return next((cell.main_measure for cell in cells if cell.main_measure), "")
 
 
-def variants(cells: Sequence[CellResult], kind: str) -> list[Column]:
-    """A column of the main measure for each variant of a kind of settings, then the full one."""
+def variants(cells: Sequence[CellResult], kind: str) -> list[list[Column]]:
+    """For each measure worth it, a column per variant of a kind of settings, and the full one.
+
+    Nearest-neighbour accuracy comes first: it asks the same queries of every pool.
+    """
     groups = dict.fromkeys(name for cell in cells for name in cell.summary)
-    names = [name.partition("/")[2] for name in groups if name.startswith(f"{kind}/")]
-    main = _main(cells)
-    chosen = [Column(f"{kind}/{name}", main, name) for name in names]
-    return [*chosen, Column(kind, main, "full")] if chosen and kind in groups else chosen
+    names = [name for name in groups if name.startswith(f"{kind}/")]
+    if not names:
+        return []
+    headings = [(name, name.partition("/")[2]) for name in names]
+    headings += [(kind, "full")] if kind in groups else []
+    known = {measure for cell in cells for measure in cell.summary.get(names[0], {})}
+    measures = [measure for measure in ("kNN@1", _main(cells)) if measure in known]
+    return [[Column(name, measure, shown) for name, shown in headings] for measure in measures]
 
 
 STYLES = {1: "bold", 2: "underline"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlir_harness.errors import DataError, Unavailable, UsageError
+from mlir_harness.errors import Missing, Unavailable, UsageError
 from mlir_harness.protocols import TaskOptions
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -52,7 +52,7 @@ def locate(
 
     Raises:
         Unavailable: not on this machine.
-        DataError: the folder is there, and files are missing.
+        Missing: the folder is there, and files are missing.
     """
     named = folder or task
     sample = SAMPLES / named
@@ -76,10 +76,10 @@ def locate(
     if found is None:
         found = homes[0]  # given by hand, it may be the task's own folder
         if not found.is_dir():
-            raise DataError(f"the data folder {found} does not exist or is no folder", hint(files))
+            raise Missing(f"the data folder {found} does not exist or is no folder", hint(files))
     missing = [file for file in files if not (found / file).is_file()]
     if missing:
-        raise DataError(f"{found} lacks {listed(missing)} of {task}", hint(missing))
+        raise Missing(f"{found} lacks {listed(missing)} of {task}", hint(missing))
     return Place(found)
 
 

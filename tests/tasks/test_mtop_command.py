@@ -127,3 +127,11 @@ def test_every_sample_is_evaluated_in_seconds(desk: Desk) -> None:
         *("mtop", "mtop-parallel", "xquad-r", "mlqa-r", "miracl", "miracl-judged"),
     }
     assert {cell["data"] for cell in cells} == {"sample"}
+
+
+def test_an_index_is_tried_on_whole_pools_alone(desk: Desk) -> None:
+    pytest.importorskip("faiss")
+    done = run(desk, "--tasks", "mtop", "--data-dir", "data", "--search", "faiss:Flat")
+    assert done.code == 0, done.err
+    assert "Variants are left out" in done.out
+    assert "spis-5" not in done.out.partition("faiss:Flat")[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlir_harness import files
-from mlir_harness.errors import DataError, HarnessError, Unavailable
+from mlir_harness.errors import HarnessError, Missing, Unavailable
 from mlir_harness.fetching import homes
 from mlir_harness.fetching.download import Watcher
 from mlir_harness.fetching.fetch import fetch
@@ -52,7 +52,7 @@ def supply(
 
 def advise(error: HarnessError, choice: Choice, task: Task, request: Request) -> None:
     """Add to the hint of `error` that the files which are missing can be fetched."""
-    if not isinstance(task, Fetches) or not isinstance(error, Unavailable | DataError):
+    if not isinstance(task, Fetches) or not isinstance(error, Unavailable | Missing):
         return
     known = tuple(each for each in request.languages if each in task.info.languages)
     try:
@@ -60,7 +60,7 @@ def advise(error: HarnessError, choice: Choice, task: Task, request: Request) ->
     except Exception:
         return  # the error at hand is the one to be told
     if wanted and wanted.missing().downloads and "mlir-harness fetch" not in error.hint:
-        command = f"mlir-harness fetch {plain(choice.label)}"
+        command = f"mlir-harness fetch {plain(choice.plugin.name)}"
         if request.data_dir is not None:
             command += f" --data-dir {plain(request.data_dir)}"
         error.hint = f"{command} downloads it. {error.hint}"

@@ -98,6 +98,9 @@ def notes_of(members: Sequence[tuple[CellResult, SearchResult]]) -> list[str]:
         lines.append(
             f"One list of IVF is looked into, faiss's default; --search {more} takes more."
         )
+    cell = members[0][0]
+    if any(s.variant for s in cell.settings) and not any("/" in group for group in result.summary):
+        lines.append("Variants are left out: only whole pools are searched through an index.")
     stored = [plain(cell.encoder) for cell, each in members if each.stored]
     if stored:
         lines.append(f"From stored results: {', '.join(stored)}")

@@ -26,7 +26,7 @@ from mlir_harness.results import CellResult, Store
 from mlir_harness.settings import relevant
 from mlir_harness.shelf import Shelf
 from mlir_harness.text import described
-from mlir_harness.types import Array, FloatArray, IntArray, Relevant, Role
+from mlir_harness.types import Array, FloatArray, IntArray, Relevant, Retrieval, Role
 from mlir_harness.vectors import Dense
 
 
@@ -107,6 +107,7 @@ def tried(
         HarnessError: the index cannot be made of these vectors.
         StoreError: no room for it.
     """
+    task = replace(task, retrieval=_without_variants(task.retrieval))
     with index.workspace(cache) as folder:
         bench = Bench.of(task, shelves, folder)
         places = [place for place, pool in enumerate(bench.layout.pools) if len(pool)]
@@ -154,6 +155,12 @@ def tried(
         },
         notes=reply.notes,
     )
+
+
+def _without_variants(retrieval: Retrieval) -> Retrieval:
+    """The settings that an index is chosen for: small subsets would need one each."""
+    whole = tuple(setting for setting in retrieval.settings if not setting.variant)
+    return replace(retrieval, settings=whole or retrieval.settings)
 
 
 def _first(measure: Measure) -> Measure:
