@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlir_harness.errors import StoreError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 _TEMPORARY = ".tmp-"
+_TRIES = 100  # to hold a lock whose folder others remove; each stands for one of them
 
 
 @contextmanager
@@ -71,21 +77,38 @@ def locked(
     Raises:
         StoreError: the folder cannot be made or written to.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
     with writing(what, path.parent, hint):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            if busy:
-                busy()
-            lock.acquire()
+        lock = _acquired(path, busy)
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquired(path: Path, busy: Callable[[], None] | None) -> BaseFileLock:
+    """The lock, held. Who held it before may have removed it with its folder: both are made anew."""
+    from filelock import FileLock, Timeout
+
+    told = False
+    for left in reversed(range(_TRIES)):
+        lock = FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                if busy and not told:
+                    busy()
+                told = True
+                lock.acquire()
+        except (FileNotFoundError, FileExistsError):  # the folder went while we looked at it
+            if not left:
+                raise
+            continue
+        if path.exists():
+            return lock
+        lock.release()  # it is the lock of nothing: another process would make another
+    raise FileNotFoundError(errno.ENOENT, "it is removed again and again")
 
 
 def cache_folder() -> Path:

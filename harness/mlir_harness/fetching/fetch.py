@@ -109,20 +109,16 @@ def _alone(wanted: Wanted, watcher: Watcher) -> Iterator[None]:
         watcher.note(f"waiting for another fetch of {wanted.name} to end")
 
     lock = wanted.folder / _LOCK
-    while True:
-        with files.locked("files", lock, _WRITABLE, busy):
-            if not lock.exists():  # who held it removed it with the folder
-                continue
-            try:
-                yield
-            finally:
+    with files.locked("files", lock, _WRITABLE, busy):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (wanted.folder / _PARTS).rmdir()
+            if [*wanted.folder.iterdir()] == [lock]:
                 with suppress(OSError):
-                    (wanted.folder / _PARTS).rmdir()
-                if [*wanted.folder.iterdir()] == [lock]:
-                    with suppress(OSError):
-                        lock.unlink()
-                        wanted.folder.rmdir()
-            return
+                    lock.unlink()
+                    wanted.folder.rmdir()
 
 
 def _record(wanted: Wanted, *, force: bool) -> dict[str, Fetched]:
