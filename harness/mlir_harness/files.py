@@ -1,15 +1,17 @@
-"""Files that are whole or absent: atomic writes, locks, and messages for full disks."""
+"""Files that are whole or absent: atomic writes, locks, room on the disk, and where they lie."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlir_harness.errors import StoreError
+from mlir_harness.text import plain, size
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -54,8 +56,6 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left unfinished in `folder`; the caller holds its lock."""
-    import shutil
-
     for leftover in folder.glob(f"{_TEMPORARY}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -86,7 +86,7 @@ def locked(
 
 
 def _acquired(path: Path, busy: Callable[[], None] | None) -> BaseFileLock:
-    """The lock, held. Who held it before may have removed it with its folder: both are made anew."""
+    """The lock, held; made anew where who held it before removed it with its folder."""
     from filelock import FileLock, Timeout
 
     told = False
@@ -109,6 +109,25 @@ def _acquired(path: Path, busy: Callable[[], None] | None) -> BaseFileLock:
             return lock
         lock.release()  # it is the lock of nothing: another process would make another
     raise FileNotFoundError(errno.ENOENT, "it is removed again and again")
+
+
+def check_room(needed: int, folder: Path, what: str, hint: str) -> None:
+    """Raise StoreError if the disk that holds `folder` has not `needed` bytes free.
+
+    Args:
+        needed: bytes.
+        folder: need not exist yet.
+        what, hint: for the message.
+    """
+    absolute = folder.absolute()
+    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise StoreError(
+            f"no room for {what}: it takes {size(needed)} more, and {plain(str(folder))} has "
+            f"{size(free)} free",
+            hint,
+        )
 
 
 def cache_folder() -> Path:

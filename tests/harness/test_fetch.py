@@ -322,7 +322,7 @@ def test_a_full_disk_is_told(desk: Desk, server: Server) -> None:
         listed = [{"url": f"{server.url}/large.bin", "path": "large.bin"}]
         done = fetch(desk_for(desk.root, listed))
         assert done.code == 4
-        assert "large.bin needs 2.0 MB more" in told(done)
+        assert "no room for large.bin: it takes 2.0 MB more" in told(done)
         assert "--data-dir" in told(done)
         server.pages["/large.bin"].length = None  # it shows only on the way
         done = fetch(desk_for(desk.root, listed))

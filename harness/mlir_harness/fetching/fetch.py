@@ -89,7 +89,7 @@ def fetch(wanted: Wanted, web: Web, watcher: Watcher, *, force: bool = False) ->
             shown = replace(wanted, downloads=tuple(todo)).announced()
             watcher.note(f"{wanted.name}: {shown}; licence: {wanted.licence or 'unknown'}")
             known = sum(one.size or 0 for one in todo)
-            download.check_room(known, wanted.folder, plain(wanted.name))
+            files.check_room(known, wanted.folder, plain(wanted.name), download.ROOM)
         for number, one in enumerate(todo):
             try:
                 entry = _fetch_one(one, wanted, record, web, watcher, force=force)
