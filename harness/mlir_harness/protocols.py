@@ -261,9 +261,26 @@ class Fetches(Protocol):
 
 
 @runtime_checkable
+class Reads(Protocol):
+    """A task whose splits are read from files of their own.
+
+    Without it, every file that can be downloaded counts as needed.
+    """
+
+    def reads(self, options: TaskOptions) -> Sequence[str]:
+        """Paths, below the task's folder, of the files that `load` reads of what was published."""
+        ...
+
+
+@runtime_checkable
 class Published(Protocol):
     """A task whose sizes were published; `mlir-harness data verify` compares."""
 
-    def published(self, retrieval: Retrieval) -> Sequence[Count]:
-        """What the publication says of the languages that `retrieval` holds."""
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> Sequence[Count]:
+        """What the publication says of the languages and the split that were loaded.
+
+        Args:
+            retrieval: what `load` returned; nothing is published of a sample.
+            options: what `load` was given.
+        """
         ...

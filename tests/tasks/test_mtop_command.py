@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,58 @@ def test_every_sample_is_evaluated_in_seconds(desk: Desk) -> None:
         *("mtop", "mtop-parallel", "xquad-r", "mlqa-r", "miracl", "miracl-judged"),
     }
     assert {cell["data"] for cell in cells} == {"sample"}
+
+
+def verified(desk: Desk, task: str, *more: str) -> dict[str, tuple[int, int]]:
+    """Published and found sizes of files that are not as published."""
+    done = desk.do("data", "verify", task, "--data-dir", "data", "--json", *more)
+    assert done.code == 1, done.err
+    return {each["what"]: (each["expected"], each["found"]) for each in done.json()["findings"]}
+
+
+def test_verifying_counts_the_lines_of_the_split(tmp_path: Path) -> None:
+    folder = write_mtop(tmp_path / "data" / "mtop")
+    cut = folder / "th" / "eval.txt"
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:5]))
+    desk = Desk(tmp_path)
+    found = verified(desk, "mtop")
+    assert found["train utterances (en)"] == (15667, 12)
+    assert found["test utterances (hi)"] == (2789, 12)  # one of them is a train utterance too
+    assert len(found) == 8
+    found = verified(desk, "mtop", "--split", "eval")
+    assert found["eval utterances (th)"] == (1671, 5)
+    found = verified(desk, "mtop-parallel", "--split", "eval", "--languages", "en,th")
+    assert found == {"eval utterances (en)": (2235, 12), "eval utterances (th)": (1671, 5)}
+    assert "test utterances (en)" in verified(desk, "mtop-parallel")
+
+
+def test_verifying_asks_for_the_files_of_the_split_alone(tmp_path: Path) -> None:
+    folder = write_mtop(tmp_path / "data" / "mtop")
+    for file in folder.glob("*/test.txt"):
+        file.unlink()
+    desk = Desk(tmp_path)
+    assert "eval utterances (hi)" in verified(desk, "mtop", "--split", "eval")
+    assert "eval utterances (hi)" in verified(desk, "mtop-parallel", "--split", "eval")
+    done = desk.do("data", "verify", "mtop", "--data-dir", "data")
+    assert done.code == 4
+    assert "lacks hi/test.txt, th/test.txt\n" in done.err
+    assert desk.do("data", "verify", "mtop", "--split", "train").code == 2
+
+
+@pytest.mark.data
+def test_the_real_files_are_those_published_until_they_are_cut(
+    tmp_path: Path, real_data: Path
+) -> None:
+    folder = tmp_path / "data" / "mtop"
+    shutil.copytree(real_data / "mtop", folder)
+    desk = Desk(tmp_path)
+    for split in ("test", "eval"):
+        for task in ("mtop", "mtop-parallel"):
+            verify = ("data", "verify", task, "--data-dir", "data", "--split", split)
+            done = desk.do(*verify)
+            assert done.code == 0, done.out
+        file = folder / "th" / f"{split}.txt"
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:100]))
+        done = desk.do(*verify)
+        assert done.code == 1
+        assert done.out.count("DIFFERS") == 1
