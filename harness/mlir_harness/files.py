@@ -134,6 +134,16 @@ def cache_folder() -> Path:
     """Where vectors are kept: MLIR_HARNESS_CACHE, else the user's cache folder."""
     given = os.environ.get("MLIR_HARNESS_CACHE")
     if given:
-        return Path(given).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "mlir-harness"
+        return expanded(given)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
+        cache = expanded("~/.cache")
+    return cache / "mlir-harness"
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with the user's home for ~, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -93,7 +93,8 @@ class Miracl:
         places.check_split(self.name, options.split, SPLITS)
         split = options.split or SPLITS[0]
         asked = places.chosen_languages(self.name, tuple(SIZES), options.languages)
-        place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER)
+        reads = self.reads(options)
+        place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER, prefer=reads)
         files = {each: Files.of(place.folder, each, split) for each in asked}
         chosen = complete(files, place.folder, every=bool(options.languages))
         home = places.prepared(options)
