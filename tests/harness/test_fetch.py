@@ -440,6 +440,27 @@ def test_a_run_fetches_only_if_it_may(desk: Desk, server: Server) -> None:
     assert run(desk).code == 0
 
 
+def test_a_run_that_has_what_its_split_is_read_from_fetches_nothing(
+    desk: Desk, server: Server
+) -> None:
+    listed = [{"url": f"{server.url}/{name}", "path": name} for name in ("texts.txt", "large.bin")]
+    desk = desk_for(desk.root, listed)
+    folder = desk.root / "cache/data/small"
+    folder.mkdir(parents=True)
+    what = ("run", "--encoders", "hashing", "--tasks", f"{PLUGINS}:two_splits")
+    what = (*what, "--output", "out", "--cache-dir", "cache", "--download")
+    (folder / "texts.txt").write_bytes(TEXTS)
+    assert desk.do(*what).code == 0
+    assert server.asked == []
+    (folder / "texts.txt").write_bytes(b"one\n")
+    done = desk.do(*what)
+    assert "has 1 lines, not 3" in done.out + done.err
+    assert "mlir-harness fetch" not in done.out + done.err
+    (folder / "texts.txt").unlink()
+    assert desk.do(*what).code == 0
+    assert len(server.asked) == 2
+
+
 def test_a_run_that_cannot_fetch_says_so_in_its_cell(desk: Desk, server: Server) -> None:
     server.pages.clear()
     done = run(desk, "--download", "--data-dir", "data")

@@ -59,7 +59,8 @@ def advise(error: HarnessError, choice: Choice, task: Task, request: Request) ->
         wanted = needed(choice, task, known, request)
     except Exception:
         return  # the error at hand is the one to be told
-    if wanted and wanted.missing().downloads and "mlir-harness fetch" not in error.hint:
+    missing = wanted is not None and wanted.only(wanted.read).missing().downloads
+    if missing and "mlir-harness fetch" not in error.hint:
         command = f"mlir-harness fetch {plain(choice.label)}"
         if request.data_dir is not None:
             command += f" --data-dir {plain(request.data_dir)}"
