@@ -13,6 +13,7 @@ from web_server import Page, Server, serving
 
 from mlir_harness.errors import FetchError
 from mlir_harness.fetching import hub
+from mlir_harness.text import slug
 
 TASK = f"{PLUGINS}:fetching"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -127,7 +128,11 @@ def test_what_the_hub_refuses_is_told(
     desk: Desk, server: Server, headers: dict[str, str], status: int, said: str
 ) -> None:
     server.pages[PATH] = Page(status=[status] * 20, headers=headers)
+    killed = desk.root / "data/small/.partial" / f"{slug(ADDRESS)}.hub"
+    killed.mkdir(parents=True)
+    (killed / "begun.incomplete").write_bytes(TEXTS)
     done = fetch(desk)
+    assert not (desk.root / "data/small").exists()
     assert done.code == 4
     assert said in " ".join(done.err.split())
     assert "Traceback" not in done.err

@@ -85,7 +85,7 @@ def save(
     """Put the file that `url` names at `target`: from the library's cache, or from the hub.
 
     What is downloaded is not kept in that cache too: corpora are large. What is in it is copied,
-    never linked, since files of a task may be edited. The library keeps the token, resumes, and
+    never linked, since files of a task may be edited. The library keeps the token, and
     honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
 
     Args:
@@ -130,11 +130,16 @@ def _download(
     *,
     fresh: bool,
 ) -> Saved:
-    """The hub's file at `target`; what a broken download left beside it is gone on with."""
+    """The hub's file at `target`.
+
+    The library goes on after a broken connection, but not in another process: what one that was
+    killed has left is deleted.
+    """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     beside = target.with_name(f"{target.name}.hub")
     try:
+        shutil.rmtree(beside, ignore_errors=True)
         known = get_hf_file_metadata(hf_hub_url(**_named(address)))
         check_size(known.size, announced, what)
         with files.writing(what, target, ROOM):
@@ -147,15 +152,15 @@ def _download(
             tqdm_class=_reporting(watcher),
             force_download=fresh,
         )
+        with files.writing(what, target, ROOM):
+            Path(path).replace(target)
+            _sync(target)
     except HarnessError:
         raise
     except Exception as error:  # its own, those of its client for HTTP, and of what is below that
         raise _explained(error, address, what) from error
     finally:
         watcher.stop()
-    with files.writing(what, target, ROOM):
-        Path(path).replace(target)
-        _sync(target)
         shutil.rmtree(beside, ignore_errors=True)
     return Saved(_sha256(known.etag or ""), cached=False)
 
@@ -207,5 +212,5 @@ def _explained(error: Exception, address: Address, what: str) -> FetchError:
         )
     return FetchError(
         f"{what} could not be fetched from the {repository}: {described(error)}",
-        "Run the command again later; it goes on where it was.",
+        "Run the command again later; files that are whole are kept.",
     )
