@@ -277,9 +277,20 @@ class Fetching(Small):
                 return super().load(options)
         raise Unavailable(f"no texts.txt in {given}", "Put it there.")
 
-    def published(self, retrieval: Retrieval) -> list[Count]:
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> list[Count]:
         held = retrieval.documents.items()
         return [Count(f"characters ({each})", 30, sum(map(len, c.texts))) for each, c in held]
+
+
+class TwoSplits(Fetching):
+    """Its only split is read from texts.txt; what else is listed is of no split."""
+
+    def reads(self, options: TaskOptions) -> list[str]:
+        return ["texts.txt"]
+
+
+def two_splits() -> TwoSplits:
+    return TwoSplits()
 
 
 def fetching() -> Fetching:

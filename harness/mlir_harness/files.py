@@ -1,15 +1,23 @@
-"""Files that are whole or absent: atomic writes, locks, and messages for full disks."""
+"""Files that are whole or absent: atomic writes, locks, room on the disk, and where they lie."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlir_harness.errors import StoreError
+from mlir_harness.text import plain, size
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _TEMPORARY = ".tmp-"
+_TRIES = 100  # to hold a lock whose folder others remove; each stands for one of them
 
 
 @contextmanager
@@ -48,8 +56,6 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left unfinished in `folder`; the caller holds its lock."""
-    import shutil
-
     for leftover in folder.glob(f"{_TEMPORARY}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -71,27 +77,73 @@ def locked(
     Raises:
         StoreError: the folder cannot be made or written to.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
     with writing(what, path.parent, hint):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            if busy:
-                busy()
-            lock.acquire()
+        lock = _acquired(path, busy)
     try:
         yield
     finally:
         lock.release()
 
 
+def _acquired(path: Path, busy: Callable[[], None] | None) -> BaseFileLock:
+    """The lock, held; made anew where who held it before removed it with its folder."""
+    from filelock import FileLock, Timeout
+
+    told = False
+    for left in reversed(range(_TRIES)):
+        lock = FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                if busy and not told:
+                    busy()
+                told = True
+                lock.acquire()
+        except (FileNotFoundError, FileExistsError):  # the folder went while we looked at it
+            if not left:
+                raise
+            continue
+        if path.exists():
+            return lock
+        lock.release()  # it is the lock of nothing: another process would make another
+    raise FileNotFoundError(errno.ENOENT, "it is removed again and again")
+
+
+def check_room(needed: int, folder: Path, what: str, hint: str) -> None:
+    """Raise StoreError if the disk that holds `folder` has not `needed` bytes free.
+
+    Args:
+        needed: bytes.
+        folder: need not exist yet.
+        what, hint: for the message.
+    """
+    absolute = folder.absolute()
+    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise StoreError(
+            f"no room for {what}: it takes {size(needed)} more, and {plain(str(folder))} has "
+            f"{size(free)} free",
+            hint,
+        )
+
+
 def cache_folder() -> Path:
     """Where vectors are kept: MLIR_HARNESS_CACHE, else the user's cache folder."""
     given = os.environ.get("MLIR_HARNESS_CACHE")
     if given:
-        return Path(given).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "mlir-harness"
+        return expanded(given)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
+        cache = expanded("~/.cache")
+    return cache / "mlir-harness"
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with the user's home for ~, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -24,11 +24,15 @@ class LoadedTask:
 
     choice: Choice
     info: TaskInfo
-    split: str
+    options: TaskOptions
     retrieval: Retrieval
     scoring: Scoring
     data: str  # fingerprint
     protocol: str  # fingerprint
+
+    @property
+    def split(self) -> str:
+        return self.options.split
 
 
 def make_task(choice: Choice) -> Task:
@@ -108,7 +112,7 @@ def load_task(choice: Choice, task: Task, request: Request, watcher: Watcher) ->
             f"`mlir-harness fetch {choice.plugin.name}` gets them; --data sample says that the "
             "sample is meant."
         )
-    return _identified(choice, info, split, retrieval, request)
+    return _identified(choice, info, options, retrieval, request)
 
 
 def _checked(retrieval: object, choice: Choice, request: Request) -> Retrieval:
@@ -126,7 +130,7 @@ def _checked(retrieval: object, choice: Choice, request: Request) -> Retrieval:
 
 
 def _identified(
-    choice: Choice, info: TaskInfo, split: str, retrieval: Retrieval, request: Request
+    choice: Choice, info: TaskInfo, options: TaskOptions, retrieval: Retrieval, request: Request
 ) -> LoadedTask:
     """Data with the way it is scored, and the fingerprints of both."""
     chosen = Scoring(
@@ -140,7 +144,7 @@ def _identified(
     protocol = fingerprint.of_protocol(
         choice.plugin.name,
         info.version,
-        split,
+        options.split,
         retrieval.settings,
         chosen.versions(),
         ties=chosen.ties,
@@ -148,7 +152,7 @@ def _identified(
         instruction=info.instruction,
     )
     data = fingerprint.of_data(retrieval)
-    return LoadedTask(choice, info, split, retrieval, chosen, data, protocol)
+    return LoadedTask(choice, info, options, retrieval, chosen, data, protocol)
 
 
 def _data_dir(choice: Choice, info: TaskInfo, request: Request) -> str | None:

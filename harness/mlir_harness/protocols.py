@@ -155,9 +155,10 @@ class TaskOptions:
         data: "real" never falls back, "sample" takes the bundled sample, "auto" takes the sample
             where the real files are not on this machine and no folder was given.
         data_dir: a folder given by the user, with the task's files or a folder of its name;
-            None: the task looks below `cache_dir`.
+            None: the task looks in $MLIR_HARNESS_DATA and below `cache_dir`.
         cache_dir: where fetched files lie (data/<task>) and what a task prepared from files too
-            large for memory (corpora); None: the user's cache folder.
+            large for memory (corpora); None:
+            $MLIR_HARNESS_CACHE, else the user's cache folder.
         strict: what is usually counted and noted, such as judgements of unknown documents, is
             an error.
         download: files that are missing may be fetched.
@@ -261,9 +262,26 @@ class Fetches(Protocol):
 
 
 @runtime_checkable
+class Reads(Protocol):
+    """A task whose splits are read from files of their own.
+
+    Without it, every file that can be downloaded counts as needed.
+    """
+
+    def reads(self, options: TaskOptions) -> Sequence[str]:
+        """Paths, below the task's folder, of the files that `load` reads of what was published."""
+        ...
+
+
+@runtime_checkable
 class Published(Protocol):
     """A task whose sizes were published; `mlir-harness data verify` compares."""
 
-    def published(self, retrieval: Retrieval) -> Sequence[Count]:
-        """What the publication says of the languages that `retrieval` holds."""
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> Sequence[Count]:
+        """What the publication says of the languages and the split that were loaded.
+
+        Args:
+            retrieval: what `load` returned; nothing is published of a sample.
+            options: what `load` was given.
+        """
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
@@ -98,9 +97,7 @@ class Request:
 
 def _absolute(path: Path) -> Path:
     """An absolute path; ~ is the home of a user, where there is such a user."""
-    with suppress(RuntimeError):
-        path = path.expanduser()
-    return path.absolute()
+    return files.expanded(path).absolute()
 
 
 class Watcher(embed.Watcher, download.Watcher, Protocol):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mlir_harness import fingerprint
+from mlir_harness import files, fingerprint
 from mlir_harness.cache import SHARD, Cache, Damaged, Shard
 from mlir_harness.errors import StoreError
 from mlir_harness.protocols import Context, EncoderInfo
@@ -143,11 +142,6 @@ def missing_bytes(shelf: Shelf, dimension: int) -> int:
 
 
 def check_room(needed: int, folder: Path) -> None:
-    """Raise StoreError, before anything starts, if the disk cannot hold `needed` bytes."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if needed * _ROOM > free:
-        raise StoreError(
-            f"the vectors need {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free",
-            "Free some space, or name another folder with --cache-dir.",
-        )
+    """Raise StoreError if the disk cannot hold vectors of `needed` bytes."""
+    hint = "Free some space, or name another folder with --cache-dir."
+    files.check_room(int(needed * _ROOM), folder, "the vectors", hint)

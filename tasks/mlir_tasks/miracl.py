@@ -93,7 +93,8 @@ class Miracl:
         places.check_split(self.name, options.split, SPLITS)
         split = options.split or SPLITS[0]
         asked = places.chosen_languages(self.name, tuple(SIZES), options.languages)
-        place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER)
+        reads = self.reads(options)
+        place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER, prefer=reads)
         files = {each: Files.of(place.folder, each, split) for each in asked}
         chosen = complete(files, place.folder, every=bool(options.languages))
         home = places.prepared(options)
@@ -126,7 +127,14 @@ class Miracl:
         chosen = places.chosen_languages(self.name, tuple(SIZES), languages)
         return tuple(each for language in chosen for each in downloads(language))
 
-    def published(self, retrieval: Retrieval) -> tuple[Count, ...]:
+    def reads(self, options: TaskOptions) -> tuple[str, ...]:
+        """Topics and judgements of the split, and every file of passages."""
+        split = options.split or SPLITS[0]
+        others = tuple(f"-{each}.tsv" for each in SPLITS if each != split)
+        paths = (one.path for one in self.downloads(options.languages))
+        return tuple(path for path in paths if not path.endswith(others))
+
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> tuple[Count, ...]:
         """Passages, where all of them are documents, and topics of dev; nothing of a sample."""
         if retrieval.provenance.sample:
             return ()
@@ -136,7 +144,7 @@ class Miracl:
                 if not self.judged:
                     found = len(retrieval.documents[language])
                     counts.append(Count(f"passages ({language})", passages, found))
-                if retrieval.provenance.revision == "miracl-v1.0-dev":
+                if (options.split or SPLITS[0]) == "dev":
                     asked = len(retrieval.queries[language])
                     counts.append(Count(f"topics ({language})", topics, asked))
         return tuple(counts)

@@ -112,9 +112,8 @@ class Exemplars:
             Unavailable: no folder with the task's files on this machine.
             DataError: files are missing, unreadable or malformed.
         """
-        asked = chosen_languages(_NAME, LANGUAGES, options.languages or LOW_RESOURCE)
-        split = _split(options)
-        place = _locate(options, {"train": LANGUAGES, split: asked})
+        split, files = _split(options), self._files(options)
+        asked, place = files[split], _locate(options, files)
         train, every = (_read(place, x, y) for x, y in (("train", LANGUAGES), (split, asked)))
         known = {x: {folded(each.text) for each in train[x]} for x in asked}
         kept = {x: tuple(u for u in every[x] if folded(u.text) not in known[x]) for x in asked}
@@ -174,12 +173,24 @@ class Exemplars:
         chosen_languages(_NAME, LANGUAGES, languages)
         return _downloads()
 
-    def published(self, retrieval: Retrieval) -> tuple[Count, ...]:
-        """Train utterances by language; of the queries, those that overlap are left out."""
-        return tuple(
-            Count(f"train utterances ({x})", _COUNTS[x]["train"], len(held))
-            for x, held in retrieval.documents.items()
-        )
+    def reads(self, options: TaskOptions) -> tuple[str, ...]:
+        """Train in every language, and the split in those asked for."""
+        return _paths(self._files(options))
+
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> tuple[Count, ...]:
+        """Utterances of train and the split; queries are fewer, so the files are read again."""
+        if retrieval.provenance.sample:
+            return ()
+        place = _locate(options, self._files(options))
+        split, asked = _split(options), tuple(retrieval.queries)
+        held = {x: len(utterances) for x, utterances in _read(place, split, asked).items()}
+        train = {x: len(documents) for x, documents in retrieval.documents.items()}
+        return (*_counted("train", train), *_counted(split, held))
+
+    def _files(self, options: TaskOptions) -> Mapping[str, Sequence[str]]:
+        """Split -> languages whose file is read."""
+        asked = chosen_languages(_NAME, LANGUAGES, options.languages or LOW_RESOURCE)
+        return {"train": LANGUAGES, _split(options): asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,12 +269,16 @@ class Parallel:
         chosen_languages("mtop-parallel", LANGUAGES, languages)
         return _downloads()
 
-    def published(self, retrieval: Retrieval) -> tuple[Count, ...]:
-        """Utterances of the test split by language."""
-        return tuple(
-            Count(f"test utterances ({x})", _COUNTS[x]["test"], len(held))
-            for x, held in retrieval.queries.items()
-        )
+    def reads(self, options: TaskOptions) -> tuple[str, ...]:
+        """The split, in the languages asked for."""
+        languages = chosen_languages("mtop-parallel", LANGUAGES, options.languages)
+        return _paths({_split(options): languages})
+
+    def published(self, retrieval: Retrieval, options: TaskOptions) -> tuple[Count, ...]:
+        """Utterances of the split by language."""
+        if retrieval.provenance.sample:
+            return ()
+        return _counted(_split(options), {x: len(held) for x, held in retrieval.queries.items()})
 
 
 def folded(text: str) -> str:
@@ -279,8 +294,16 @@ def _split(options: TaskOptions) -> str:
 
 def _locate(options: TaskOptions, wanted: Mapping[str, Sequence[str]]) -> Place:
     """The folder that holds the files of some languages, by split."""
-    files = [f"{x}/{split}.txt" for split, languages in wanted.items() for x in languages]
-    return locate(_NAME, files, options, _URL)
+    return locate(_NAME, _paths(wanted), options, _URL)
+
+
+def _paths(wanted: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(f"{x}/{split}.txt" for split, languages in wanted.items() for x in languages)
+
+
+def _counted(split: str, found: Mapping[str, int]) -> tuple[Count, ...]:
+    """Utterances in the files of one split beside those published."""
+    return tuple(Count(f"{split} utterances ({x})", _COUNTS[x][split], n) for x, n in found.items())
 
 
 def _read(place: Place, split: str, languages: Sequence[str]) -> dict[str, tuple[Utterance, ...]]:
@@ -340,7 +363,7 @@ def _translations(queries: Sequence[Utterance], documents: Sequence[Utterance]) 
 
 
 def _downloads() -> tuple[Download, ...]:
-    files = [f"{x}/{split}.txt" for x in LANGUAGES for split in ("train", *SPLITS)]
+    files = _paths(dict.fromkeys(("train", *SPLITS), LANGUAGES))
     return (Download(_URL, "", members={f"mtop/{file}": file for file in files}),)
 
 

@@ -39,7 +39,13 @@ class Place:
 
 
 def locate(
-    task: str, files: Sequence[str], options: TaskOptions, origin: str, *, folder: str = ""
+    task: str,
+    files: Sequence[str],
+    options: TaskOptions,
+    origin: str,
+    *,
+    folder: str = "",
+    prefer: Sequence[str] = (),
 ) -> Place:
     """The folder that holds every one of `files`.
 
@@ -49,6 +55,7 @@ def locate(
         options: which source, and where.
         origin: where the files are to be had, for messages.
         folder: name of the task's folder where that is another than the task's.
+        prefer: by which of several folders is chosen, where `files` are none.
 
     Raises:
         Unavailable: not on this machine.
@@ -67,7 +74,7 @@ def locate(
         where = f"name their folder with --data-dir, or put them into {own[-1]}"
         return f"Take {listed(wanted) or 'its files'} from {origin} and {where}."
 
-    found = next((one for one in own if one.is_dir()), None)
+    found = _fullest(own, files or prefer)
     if found is None and options.data_dir is None:
         if options.data == "auto" and sample.is_dir():
             return Place(sample, sample=True)
@@ -81,6 +88,20 @@ def locate(
     if missing:
         raise Missing(f"{found} lacks {listed(missing)} of {task}", hint(missing))
     return Place(found)
+
+
+def _fullest(folders: Sequence[Path], files: Sequence[str]) -> Path | None:
+    """The first that holds all `files`, else some, else that is there; None if none is.
+
+    `mlir-harness fetch` looks in the same order.
+    """
+    there = [one for one in folders if one.is_dir()]
+    held = [[(one / file).is_file() for file in files] for one in there]
+    for enough in (all, any):
+        for one, found in zip(there, held, strict=True):
+            if enough(found):
+                return one
+    return there[0] if there else None
 
 
 def prepared(options: TaskOptions) -> Path:
@@ -134,6 +155,9 @@ def _homes(options: TaskOptions) -> list[Path]:
 def _cache(options: TaskOptions) -> Path:
     if options.cache_dir is not None:
         return expanded(options.cache_dir)
+    given = os.environ.get("MLIR_HARNESS_CACHE")
+    if given:
+        return expanded(given)
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():  # unset, or a relative path, which its specification ignores
         cache = expanded("~/.cache")

@@ -81,6 +81,28 @@ def test_files_that_nobody_recorded_are_counted(tmp_path: Path) -> None:
     assert "No fetched.json" in done.out
 
 
+def test_a_recorded_file_of_another_split_may_be_missing_but_not_damaged(desk: Desk) -> None:
+    other = desk.root / "data/small/other.txt"
+    with serving({"/texts.txt": Page(TEXTS), "/other.txt": Page(b"more\n")}) as server:
+        listed = [
+            {"url": f"{server.url}/{name}.txt", "path": f"{name}.txt"}
+            for name in ("texts", "other")
+        ]
+        desk = Desk(desk.root, {**desk.env, "TEST_DOWNLOADS": json.dumps(listed)})
+        task = f"{PLUGINS}:two_splits"
+        assert desk.do("fetch", task, "--data-dir", "data", "--force").code == 0
+
+    def code(*more: str) -> int:
+        return desk.do("data", "verify", task, "--data-dir", "data", *more).code
+
+    assert code() == 0
+    other.write_bytes(b"less\n")
+    assert code() == 1
+    assert code("--split", "test") == 0
+    other.unlink()
+    assert code() == 0
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema": 2}', b'{"schema": 1}'])
 def test_a_record_that_cannot_be_read_is_told(desk: Desk, content: bytes) -> None:
     (desk.root / "data/small/fetched.json").write_bytes(content)

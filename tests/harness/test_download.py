@@ -253,7 +253,7 @@ def test_a_full_disk_is_told_and_the_part_kept(server: Server, tmp_path: Path) -
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("may not mount a small disk here")
     try:
-        with pytest.raises(StoreError, match=r"needs 300\.0 kB more, and .* free"):
+        with pytest.raises(StoreError, match=r"it takes 300\.0 kB more, and .* free"):
             save(server, Part(small / "file"), Page(CONTENT))
         with pytest.raises(StoreError, match="No space left on device"):
             save(server, Part(small / "file"), Page(CONTENT, length=None))

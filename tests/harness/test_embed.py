@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plugins_for_tests import letters
 
-from mlir_harness import shelf
+from mlir_harness import files, shelf
 from mlir_harness.cache import Cache
 from mlir_harness.embed import Tally, fill
 from mlir_harness.errors import EncoderError, StoreError
@@ -202,10 +202,10 @@ def test_room_on_the_disk_is_asked_for_before_anything_starts(
     encoder = Recorder()
     laid = laid_out({"en": list("abcdef")}, encoder, tmp_path / "deep" / "cache")
     assert missing_bytes(laid, 100) == 6 * 100 * 4
-    monkeypatch.setattr(shelf.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2500})())
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2500})())
     check_room(2300, tmp_path / "deep" / "cache")
     with pytest.raises(
-        StoreError, match=r"the vectors need 0.0 GB, and .* has 0.0 GB free"
+        StoreError, match=r"no room for the vectors: it takes 2.5 kB more, and .* has 2.5 kB free"
     ) as caught:
         check_room(2400, tmp_path / "deep" / "cache")
     assert "--cache-dir" in caught.value.hint

@@ -22,6 +22,8 @@ import pytest
 from command import PLUGINS, Desk, Done
 from web_server import Page, Server, serving
 
+from mlir_harness import files
+
 TEXTS = b"red bridge\nblue river\ngreen hill\n"
 LARGE = random.Random(2).randbytes(2_000_000)
 TASK = f"{PLUGINS}:fetching"
@@ -282,7 +284,31 @@ def test_fetches_at_once_that_all_fail_leave_nothing(desk: Desk, server: Server)
     processes = [desk.start("fetch", TASK, "--data-dir", "data") for _ in range(3)]
     ends = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [4, 4, 4], ends
+    assert all("gone is not to be had" in " ".join(err.split()) for _, err in ends), ends
     assert not (desk.root / "data/small").exists()
+
+
+def test_who_waited_for_a_fetch_that_left_nothing_fetches(desk: Desk, server: Server) -> None:
+    lock = desk.root / "data/small/.fetch.lock"
+    with files.locked("files", lock, "", None):
+        waiting = desk.start("fetch", TASK, "--data-dir", "data")
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+        time.sleep(0.2)  # it tries again and again
+        lock.unlink()
+        lock.parent.rmdir()
+    out, err = waiting.communicate(timeout=60)
+    assert "waiting for another fetch" in said
+    assert waiting.returncode == 0, err
+    assert "fetched 1 file" in out
+    assert (desk.root / "data/small/texts.txt").read_bytes() == TEXTS
+
+
+def test_a_folder_that_is_a_file_is_told(desk: Desk) -> None:
+    (desk.root / "data").write_text("")
+    done = fetch(desk)
+    assert done.code == 4
+    assert "cannot write files to" in told(done)
 
 
 @pytest.mark.slow
@@ -296,7 +322,7 @@ def test_a_full_disk_is_told(desk: Desk, server: Server) -> None:
         listed = [{"url": f"{server.url}/large.bin", "path": "large.bin"}]
         done = fetch(desk_for(desk.root, listed))
         assert done.code == 4
-        assert "large.bin needs 2.0 MB more" in told(done)
+        assert "no room for large.bin: it takes 2.0 MB more" in told(done)
         assert "--data-dir" in told(done)
         server.pages["/large.bin"].length = None  # it shows only on the way
         done = fetch(desk_for(desk.root, listed))
@@ -412,6 +438,27 @@ def test_a_run_fetches_only_if_it_may(desk: Desk, server: Server) -> None:
     assert done.err == ""
     assert len(server.asked) == 1
     assert run(desk).code == 0
+
+
+def test_a_run_that_has_what_its_split_is_read_from_fetches_nothing(
+    desk: Desk, server: Server
+) -> None:
+    listed = [{"url": f"{server.url}/{name}", "path": name} for name in ("texts.txt", "large.bin")]
+    desk = desk_for(desk.root, listed)
+    folder = desk.root / "cache/data/small"
+    folder.mkdir(parents=True)
+    what = ("run", "--encoders", "hashing", "--tasks", f"{PLUGINS}:two_splits")
+    what = (*what, "--output", "out", "--cache-dir", "cache", "--download")
+    (folder / "texts.txt").write_bytes(TEXTS)
+    assert desk.do(*what).code == 0
+    assert server.asked == []
+    (folder / "texts.txt").write_bytes(b"one\n")
+    done = desk.do(*what)
+    assert "has 1 lines, not 3" in done.out + done.err
+    assert "mlir-harness fetch" not in done.out + done.err
+    (folder / "texts.txt").unlink()
+    assert desk.do(*what).code == 0
+    assert len(server.asked) == 2
 
 
 def test_a_run_that_cannot_fetch_says_so_in_its_cell(desk: Desk, server: Server) -> None:

@@ -13,12 +13,17 @@ from web_server import Page, Server, serving
 
 from mlir_harness.errors import FetchError
 from mlir_harness.fetching import hub
+from mlir_harness.text import slug
 
 TASK = f"{PLUGINS}:fetching"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ADDRESS = f"hf://datasets/acme/set@{COMMIT}/sub/texts.txt"
 PATH = f"/datasets/acme/set/resolve/{COMMIT}/sub/texts.txt"
 TEXTS = b"red bridge\nblue river\ngreen hill\n"
+DOWNLOAD = f"""
+from huggingface_hub import hf_hub_download
+print(hf_hub_download("acme/set", "sub/texts.txt", repo_type="dataset", revision="{COMMIT}"))
+"""
 SHA256 = hashlib.sha256(TEXTS).hexdigest()
 
 
@@ -52,17 +57,45 @@ def test_a_file_of_the_hub_is_placed_and_recorded(desk: Desk, server: Server) ->
     assert not file.is_symlink()
     (entry,) = json.loads((desk.root / "data/small/fetched.json").read_text())["downloads"]
     assert (entry["url"], entry["revision"], entry["sha256"]) == (ADDRESS, COMMIT, SHA256)
-    # A second folder is filled from the hub's cache: no network, not even if it is forbidden.
+    # Nothing is stored twice, and nothing of what was on its way is left.
+    everything = [path for path in desk.root.rglob("*") if path.is_file()]
+    assert [path for path in everything if path.stat().st_size == len(TEXTS)] == [file]
+    assert {path.name for path in desk.files("data")} == {
+        "texts.txt",
+        "fetched.json",
+        ".fetch.lock",
+    }
+
+
+def cached(desk: Desk) -> Path:
+    """The file in the hub's cache, as other tools leave it there."""
+    done = desk.start(program=("-c", DOWNLOAD))
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 0, err
+    return Path(out.strip()).resolve()
+
+
+def test_what_is_in_the_hubs_cache_is_copied_from_there(desk: Desk, server: Server) -> None:
+    kept = cached(desk)
     asked = len(server.asked)
+    file = desk.root / "data/small/texts.txt"
     for env in ({}, {"HF_HUB_OFFLINE": "1"}):
-        file.unlink()
         assert fetch(desk, **env).code == 0
         assert file.read_bytes() == TEXTS
+        with file.open("r+b") as held:  # mending a file in place leaves the cache alone
+            held.write(b"RED")
+        assert kept.read_bytes() == TEXTS
+        file.unlink()
     assert len(server.asked) == asked
-    # It shares its bytes with the cache: what is damaged there is not taken from there.
-    file.write_bytes(TEXTS[::-1])
+
+
+def test_what_is_damaged_in_the_hubs_cache_is_not_taken_from_there(
+    desk: Desk, server: Server
+) -> None:
+    cached(desk).write_bytes(TEXTS[::-1])
+    asked = len(server.asked)
     assert fetch(desk).code == 0
-    assert file.read_bytes() == TEXTS
+    assert (desk.root / "data/small/texts.txt").read_bytes() == TEXTS
     assert len(server.asked) > asked
 
 
@@ -95,7 +128,11 @@ def test_what_the_hub_refuses_is_told(
     desk: Desk, server: Server, headers: dict[str, str], status: int, said: str
 ) -> None:
     server.pages[PATH] = Page(status=[status] * 20, headers=headers)
+    killed = desk.root / "data/small/.partial" / f"{slug(ADDRESS)}.hub"
+    killed.mkdir(parents=True)
+    (killed / "begun.incomplete").write_bytes(TEXTS)
     done = fetch(desk)
+    assert not (desk.root / "data/small").exists()
     assert done.code == 4
     assert said in " ".join(done.err.split())
     assert "Traceback" not in done.err
@@ -116,7 +153,13 @@ def test_a_hub_that_breaks_off_is_told(desk: Desk, server: Server) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["hf://datasets/acme/set/a.txt", "hf://datasets/acme@main/a.txt", "hf://", "hf://a/b@c"],
+    [
+        "hf://datasets/acme/set/a.txt",
+        "hf://datasets/acme@main/a.txt",
+        "hf://",
+        "hf://a/b@c",
+        "hf://a/b@c/../d",
+    ],
 )
 def test_an_address_names_one_revision(url: str) -> None:
     with pytest.raises(FetchError, match="is no address of a file at one revision"):

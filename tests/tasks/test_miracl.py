@@ -264,7 +264,7 @@ def test_the_sample_has_every_language_and_claims_no_published_counts(tmp_path: 
         assert tuple(retrieval.queries) == tuple(PUBLISHED)
         assert retrieval.provenance.sample
         assert not any("differ" in note for note in retrieval.provenance.notes)
-        assert task.published(retrieval) == ()  # type: ignore[attr-defined]
+        assert task.published(retrieval, TaskOptions()) == ()  # type: ignore[attr-defined]
 
 
 class TestFlaws:
@@ -284,15 +284,29 @@ class TestFlaws:
         assert "sw: judgements that are there again: 1" in retrieval.provenance.notes
         assert relevant(retrieval, "sw")["q2"] == {}
 
+    def test_a_split_is_read_from_its_own_topics_and_judgements(self) -> None:
+        def reads(split: str) -> list[str]:
+            options = TaskOptions(split=split, languages=("yo",))
+            return [path.rpartition("/")[2] for path in miracl().reads(options)]
+
+        dev = ["topics.miracl-v1.0-yo-dev.tsv", "qrels.miracl-v1.0-yo-dev.tsv", "docs-0.jsonl.gz"]
+        assert reads("") == reads("dev") == dev
+        assert reads("train") == dev[2:]  # Yoruba has no train topics
+
     def test_counts_other_than_those_published_are_noted(self, tmp_path: Path) -> None:
         retrieval = load(write_miracl(tmp_path))
         assert "topics: sw 2" in retrieval.provenance.notes
         assert "passages: sw 5" in retrieval.provenance.notes
         assert "counts differ from those published: sw" in retrieval.provenance.notes
-        counts = {each.what: (each.expected, each.found) for each in miracl().published(retrieval)}
+        counts = {
+            each.what: (each.expected, each.found)
+            for each in miracl().published(retrieval, TaskOptions())
+        }
         assert counts == {"passages (sw)": (131924, 5), "topics (sw)": (482, 2)}
         judged = load(tmp_path, task=miracl_judged())
-        assert [each.what for each in miracl_judged().published(judged)] == ["topics (sw)"]
+        assert [each.what for each in miracl_judged().published(judged, TaskOptions())] == [
+            "topics (sw)"
+        ]
 
     @pytest.mark.parametrize(
         ("lines", "said"),
@@ -434,7 +448,9 @@ class TestRealData:
             rows = [(document, "", "text") for document in qrels.documents]
             write_lines(passage_file(tmp_path, language, 0), passages(rows))
         retrieval = load(tmp_path)
-        topics = [each for each in miracl().published(retrieval) if "topics" in each.what]
+        topics = [
+            each for each in miracl().published(retrieval, TaskOptions()) if "topics" in each.what
+        ]
         assert len(topics) == 18
         for count in topics:
             assert count.found == count.expected, count.what

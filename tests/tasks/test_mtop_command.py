@@ -135,3 +135,52 @@ def test_an_index_is_tried_on_whole_pools_alone(desk: Desk) -> None:
     assert done.code == 0, done.err
     assert "Variants are left out" in done.out
     assert "spis-5" not in done.out.partition("faiss:Flat")[2]
+
+
+def verified(desk: Desk, task: str, *more: str) -> dict[str, tuple[int, int]]:
+    """Published and found sizes of files that are not as published."""
+    done = desk.do("data", "verify", task, "--data-dir", "data", "--json", *more)
+    assert done.code == 1, done.err
+    return {each["what"]: (each["expected"], each["found"]) for each in done.json()["findings"]}
+
+
+def test_verifying_counts_the_lines_of_the_split(tmp_path: Path) -> None:
+    folder = write_mtop(tmp_path / "data" / "mtop")
+    cut = folder / "th" / "eval.txt"
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:5]))
+    desk = Desk(tmp_path)
+    found = verified(desk, "mtop")
+    assert found["train utterances (en)"] == (15667, 12)
+    assert found["test utterances (hi)"] == (2789, 12)  # one of them is a train utterance too
+    assert len(found) == 8
+    found = verified(desk, "mtop", "--split", "eval")
+    assert found["eval utterances (th)"] == (1671, 5)
+    found = verified(desk, "mtop-parallel", "--split", "eval", "--languages", "en,th")
+    assert found == {"eval utterances (en)": (2235, 12), "eval utterances (th)": (1671, 5)}
+    assert "test utterances (en)" in verified(desk, "mtop-parallel")
+
+
+def test_verifying_asks_for_the_files_of_the_split_alone(tmp_path: Path) -> None:
+    folder = write_mtop(tmp_path / "data" / "mtop")
+    for file in folder.glob("*/test.txt"):
+        file.unlink()
+    desk = Desk(tmp_path)
+    assert "eval utterances (hi)" in verified(desk, "mtop", "--split", "eval")
+    assert "eval utterances (hi)" in verified(desk, "mtop-parallel", "--split", "eval")
+    done = desk.do("data", "verify", "mtop", "--data-dir", "data")
+    assert done.code == 4
+    assert "lacks hi/test.txt, th/test.txt\n" in done.err
+    assert desk.do("data", "verify", "mtop", "--split", "train").code == 2
+
+
+@pytest.mark.data
+def test_a_real_file_is_as_published_until_it_is_cut(tmp_path: Path, real_data: Path) -> None:
+    for language in ("en", "de"):
+        file = tmp_path / "data" / "mtop" / language / "eval.txt"
+        file.parent.mkdir(parents=True)
+        file.write_bytes((real_data / "mtop" / language / "eval.txt").read_bytes())
+    what = ("mtop-parallel", "--split", "eval", "--languages", "en,de")
+    assert verified(Desk(tmp_path), *what)["eval utterances (en)"] == (2235, 2235)
+    english = tmp_path / "data" / "mtop" / "en" / "eval.txt"
+    english.write_bytes(b"".join(english.read_bytes().splitlines(keepends=True)[:2000]))
+    assert verified(Desk(tmp_path), *what)["eval utterances (en)"] == (2235, 2000)

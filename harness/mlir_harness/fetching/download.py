@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -16,7 +15,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from mlir_harness import files
-from mlir_harness.errors import FetchError, StoreError
+from mlir_harness.errors import FetchError
 from mlir_harness.fetching.web import Broken, Web
 from mlir_harness.text import described, plain, size
 
@@ -145,7 +144,7 @@ def _attempt(
             if not start:
                 part.begin(url, _validators(answer))
             if total is not None:
-                check_room(total - start, part.path.parent, what)
+                files.check_room(total - start, part.path.parent, what, ROOM)
         watcher.transfer(what, start, total)
         _receive(answer, part, start, announced, what, watcher)
     if total is not None and part.size != total:
@@ -255,15 +254,3 @@ def _too_large(what: str, found: str, announced: int | None) -> FetchError:
         f"{what} has {found}, and {size(announced)} were announced",
         "It is not the file that was meant; see the task's source.",
     )
-
-
-def check_room(needed: int, folder: Path, what: str) -> None:
-    """Raise StoreError if the disk that holds `folder` has not `needed` bytes free."""
-    absolute = folder.absolute()
-    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if needed > free:
-        raise StoreError(
-            f"{what} needs {size(needed)} more, and {plain(str(folder))} has {size(free)} free",
-            ROOM,
-        )

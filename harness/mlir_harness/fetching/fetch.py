@@ -89,7 +89,7 @@ def fetch(wanted: Wanted, web: Web, watcher: Watcher, *, force: bool = False) ->
             shown = replace(wanted, downloads=tuple(todo)).announced()
             watcher.note(f"{wanted.name}: {shown}; licence: {wanted.licence or 'unknown'}")
             known = sum(one.size or 0 for one in todo)
-            download.check_room(known, wanted.folder, plain(wanted.name))
+            files.check_room(known, wanted.folder, plain(wanted.name), download.ROOM)
         for number, one in enumerate(todo):
             try:
                 entry = _fetch_one(one, wanted, record, web, watcher, force=force)
@@ -109,20 +109,16 @@ def _alone(wanted: Wanted, watcher: Watcher) -> Iterator[None]:
         watcher.note(f"waiting for another fetch of {wanted.name} to end")
 
     lock = wanted.folder / _LOCK
-    while True:
-        with files.locked("files", lock, _WRITABLE, busy):
-            if not lock.exists():  # who held it removed it with the folder
-                continue
-            try:
-                yield
-            finally:
+    with files.locked("files", lock, _WRITABLE, busy):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (wanted.folder / _PARTS).rmdir()
+            if [*wanted.folder.iterdir()] == [lock]:
                 with suppress(OSError):
-                    (wanted.folder / _PARTS).rmdir()
-                if [*wanted.folder.iterdir()] == [lock]:
-                    with suppress(OSError):
-                        lock.unlink()
-                        wanted.folder.rmdir()
-            return
+                    lock.unlink()
+                    wanted.folder.rmdir()
 
 
 def _record(wanted: Wanted, *, force: bool) -> dict[str, Fetched]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from mlir_harness.errors import Unavailable
 from mlir_harness.fetching.fetched import NAME
+from mlir_harness.files import expanded
 from mlir_harness.protocols import Download, TaskInfo
 from mlir_harness.registry import Choice
 from mlir_harness.text import plain, slug
@@ -25,20 +26,27 @@ def folder_name(choice: Choice, info: TaskInfo) -> str:
 def home(name: str, wanted: Iterable[str], data_dir: str | None, cache: Path) -> Path:
     """The folder of a task's files, which need not exist yet; tasks look in the same order.
 
+    If nothing is given: the first that holds all the files, else some, else that is there.
+
     Args:
         name: of the folder.
-        wanted: paths of files below it.
+        wanted: paths of the files that the task reads, below it.
         data_dir: given by a person: it holds a folder of that name, or the files themselves.
-        cache: where files lie if nothing is given.
+        cache: where files lie if nothing is given, and MLIR_HARNESS_DATA has none.
     """
+    wanted = tuple(wanted)
     if data_dir is not None:
-        given = Path(data_dir).expanduser()
+        given = expanded(data_dir)
         filled = any((given / path).exists() for path in (NAME, *wanted))
         return given if filled and not (given / name).is_dir() else given / name
     elsewhere = os.environ.get("MLIR_HARNESS_DATA")
-    if elsewhere and (Path(elsewhere).expanduser() / name).is_dir():
-        return Path(elsewhere).expanduser() / name
-    return cache / "data" / name
+    own = [*([expanded(elsewhere) / name] if elsewhere else []), cache / "data" / name]
+    there = [one for one in own if one.is_dir()]
+    for enough in (all, any):
+        for one in there:
+            if enough((one / path).is_file() for path in wanted):
+                return one
+    return there[0] if there else own[-1]
 
 
 def paths(download: Download) -> dict[str, str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from mlir_harness import files
 from mlir_harness.errors import FetchError, HarnessError
-from mlir_harness.fetching.download import ROOM, Watcher, check_room, check_size
+from mlir_harness.fetching.download import ROOM, Watcher, check_size
 from mlir_harness.fetching.web import Web
 from mlir_harness.text import described, plain
 
@@ -42,7 +42,8 @@ class Address:
 def parse(url: str) -> Address:
     """What `url` names; raises FetchError if it is no hf://datasets/OWNER/NAME@REVISION/PATH."""
     found = _ADDRESS.fullmatch(url)
-    if not found or found[2].partition("/")[0] in _KINDS:
+    upward = found is not None and not {".", "..", ""}.isdisjoint(found[4].split("/"))
+    if not found or upward or found[2].partition("/")[0] in _KINDS:
         raise FetchError(
             f"{plain(url)} is no address of a file at one revision",
             "Write hf://datasets/OWNER/NAME@REVISION/PATH.",
@@ -81,9 +82,11 @@ def save(
     *,
     fresh: bool = False,
 ) -> Saved:
-    """Put the file that `url` names at `target`: a link into the library's cache, or a copy.
+    """Put the file that `url` names at `target`: from the library's cache, or from the hub.
 
-    The library keeps the token, resumes, and honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
+    What is downloaded is not kept in that cache too: corpora are large. What is in it is copied,
+    never linked, since files of a task may be edited. The library keeps the token, and
+    honours HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE.
 
     Args:
         url: hf://…
@@ -96,42 +99,89 @@ def save(
         FetchError: the hub refuses, or has no such file.
         StoreError: the disk is full.
     """
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     address = parse(url)
-    named: dict[str, Any] = {
-        "repo_id": address.repository,
-        "filename": address.path,
-        "repo_type": address.kind,
-        "revision": address.revision,
-    }
-    path = None if fresh else try_to_load_from_cache(**named)
-    cached = isinstance(path, str)
-    if not cached:
-        if constants.HF_HUB_OFFLINE:
-            raise FetchError(
-                f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set",
-                "Unset it, or copy the hub's cache of another machine.",
-            )
-        web.reach(constants.ENDPOINT)
+    path = None if fresh else try_to_load_from_cache(**_named(address))
+    if isinstance(path, str):
+        content = Path(path).resolve()
+        with files.writing(what, target, ROOM):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.check_room(content.stat().st_size, target.parent, what, ROOM)
+            target.unlink(missing_ok=True)
+            shutil.copyfile(content, target)
+            _sync(target)
+        return Saved(_sha256(content.name), cached=True)
+    if constants.HF_HUB_OFFLINE:
+        raise FetchError(
+            f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set",
+            "Unset it, or copy the hub's cache of another machine.",
+        )
+    web.reach(constants.ENDPOINT)
+    return _download(address, target, what, announced, watcher, fresh=fresh)
+
+
+def _download(
+    address: Address,
+    target: Path,
+    what: str,
+    announced: int | None,
+    watcher: Watcher,
+    *,
+    fresh: bool,
+) -> Saved:
+    """The hub's file at `target`.
+
+    The library goes on after a broken connection, but not in another process: what one that was
+    killed has left is deleted.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    beside = target.with_name(f"{target.name}.hub")
     try:
-        if not isinstance(path, str):
-            total = hf_hub_download(**named, dry_run=True).file_size
-            check_size(total, announced, what)
-            if total is not None:
-                check_room(total, Path(constants.HF_HUB_CACHE), what)
-            watcher.transfer(what, 0, total)
-            path = hf_hub_download(**named, tqdm_class=_reporting(watcher), force_download=fresh)
+        shutil.rmtree(beside, ignore_errors=True)
+        known = get_hf_file_metadata(hf_hub_url(**_named(address)))
+        check_size(known.size, announced, what)
+        with files.writing(what, target, ROOM):
+            if known.size is not None:
+                files.check_room(known.size, target.parent, what, ROOM)
+        watcher.transfer(what, 0, known.size)
+        path = hf_hub_download(
+            **_named(address),
+            local_dir=beside,
+            tqdm_class=_reporting(watcher),
+            force_download=fresh,
+        )
+        with files.writing(what, target, ROOM):
+            Path(path).replace(target)
+            _sync(target)
     except HarnessError:
         raise
     except Exception as error:  # its own, those of its client for HTTP, and of what is below that
         raise _explained(error, address, what) from error
     finally:
         watcher.stop()
-    content = Path(path).resolve()
-    with files.writing(what, target, ROOM):
-        _place(content, target)
-    return Saved(content.name if _SHA256.fullmatch(content.name) else "", cached)
+        shutil.rmtree(beside, ignore_errors=True)
+    return Saved(_sha256(known.etag or ""), cached=False)
+
+
+def _named(address: Address) -> dict[str, Any]:
+    return {
+        "repo_id": address.repository,
+        "filename": address.path,
+        "repo_type": address.kind,
+        "revision": address.revision,
+    }
+
+
+def _sha256(etag: str) -> str:
+    """The hub's tag of a content, if it is its SHA-256; its cache names files by it."""
+    return etag if _SHA256.fullmatch(etag) else ""
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as held:
+        os.fsync(held.fileno())
 
 
 def _reporting(watcher: Watcher) -> Any:
@@ -162,17 +212,5 @@ def _explained(error: Exception, address: Address, what: str) -> FetchError:
         )
     return FetchError(
         f"{what} could not be fetched from the {repository}: {described(error)}",
-        "Run the command again later; what has come is kept in the hub's cache.",
+        "Run the command again later; files that are whole are kept.",
     )
-
-
-def _place(content: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(content, target)
-    except OSError:  # another disk, or one without links
-        check_room(content.stat().st_size, target.parent, target.name)
-        shutil.copyfile(content, target)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())

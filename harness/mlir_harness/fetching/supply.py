@@ -11,7 +11,7 @@ from mlir_harness.fetching.download import Watcher
 from mlir_harness.fetching.fetch import fetch
 from mlir_harness.fetching.wanted import Wanted, want
 from mlir_harness.fetching.web import Web
-from mlir_harness.protocols import Fetches, Task
+from mlir_harness.protocols import Fetches, Task, TaskOptions
 from mlir_harness.registry import Choice
 from mlir_harness.request import Request
 from mlir_harness.text import plain
@@ -25,8 +25,9 @@ def needed(
         return None
     folder = homes.folder_name(choice, task.info)
     cache = request.cache_dir or files.cache_folder()
+    options = TaskOptions(split=request.split or task.info.splits[0], languages=languages)
     return want(
-        choice.label, folder, task.info.licence, task, languages, request.data_dir, Path(cache)
+        choice.label, folder, task.info.licence, task, options, request.data_dir, Path(cache)
     )
 
 
@@ -37,7 +38,7 @@ def supply(
     request: Request,
     watcher: Watcher,
 ) -> None:
-    """Fetch what is missing of a task asked for by name, if the request allows it.
+    """Fetch a task asked for by name, if files of its split are missing and the request allows it.
 
     Raises:
         HarnessError: see fetch.fetch.
@@ -45,9 +46,8 @@ def supply(
     if not request.download or not choice.wanted or request.data == "sample":
         return
     wanted = needed(choice, task, languages, request)
-    missing = wanted.missing() if wanted else None
-    if missing and missing.downloads:
-        fetch(missing, Web(), watcher)
+    if wanted and wanted.only(wanted.read).missing().downloads:
+        fetch(wanted.missing(), Web(), watcher)
 
 
 def advise(error: HarnessError, choice: Choice, task: Task, request: Request) -> None:
@@ -59,7 +59,8 @@ def advise(error: HarnessError, choice: Choice, task: Task, request: Request) ->
         wanted = needed(choice, task, known, request)
     except Exception:
         return  # the error at hand is the one to be told
-    if wanted and wanted.missing().downloads and "mlir-harness fetch" not in error.hint:
+    missing = wanted is not None and wanted.only(wanted.read).missing().downloads
+    if missing and "mlir-harness fetch" not in error.hint:
         command = f"mlir-harness fetch {plain(choice.plugin.name)}"
         if request.data_dir is not None:
             command += f" --data-dir {plain(request.data_dir)}"

@@ -16,7 +16,7 @@ from typing import IO, BinaryIO
 
 from mlir_harness import files
 from mlir_harness.errors import FetchError, HarnessError
-from mlir_harness.fetching.download import ROOM, check_room
+from mlir_harness.fetching.download import ROOM
 from mlir_harness.text import described, plain, size
 
 LARGEST = 64 << 30  # bytes of all members together
@@ -83,7 +83,7 @@ def _unzip(archive: Path, members: Mapping[str, str], folder: Path, what: str, b
         total = sum(entry.file_size for entry in chosen.values())
         _check_total(total, bound, what)
         with files.writing(what, folder, ROOM):
-            check_room(total, folder, what)
+            files.check_room(total, folder, what, ROOM)
         for path, entry in chosen.items():
             with held.open(entry) as source:
                 bound -= _copy(source, folder / path, what, bound)
@@ -106,7 +106,7 @@ def _untar(archive: Path, members: Mapping[str, str], folder: Path, what: str, b
                     raise _refused(entry.name, what, "a link or device")
             total = sum(entry.size for entry in chosen.values())
             with files.writing(what, folder, ROOM):
-                check_room(total, folder, what)
+                files.check_room(total, folder, what, ROOM)
             # In the archive's order: going back in a packed file means unpacking it again.
             for path, entry in sorted(chosen.items(), key=lambda pair: pair[1].offset_data):
                 source = held.extractfile(entry)

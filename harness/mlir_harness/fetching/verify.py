@@ -10,8 +10,8 @@ from mlir_harness.fetching import fetched
 from mlir_harness.fetching.download import Watcher
 from mlir_harness.fetching.homes import paths
 from mlir_harness.fetching.wanted import Wanted
+from mlir_harness.loading import LoadedTask
 from mlir_harness.protocols import Published, Task
-from mlir_harness.types import Retrieval
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Finding:
 def contents(wanted: Wanted, watcher: Watcher) -> Iterator[Finding]:
     """Every file of `wanted` that is in its folder's record, hashed again.
 
+    What is not there and is not read either is no finding.
+
     Raises:
         DataError: the record cannot be read.
     """
@@ -42,8 +44,9 @@ def contents(wanted: Wanted, watcher: Watcher) -> Iterator[Finding]:
     for one in wanted.downloads:
         entry = record.get(one.url)
         for path in paths(one):
-            if entry and path in entry.files:
-                yield _content(path, wanted.folder / path, entry.files[path], watcher)
+            file = wanted.folder / path
+            if entry and path in entry.files and (path in wanted.read or file.is_file()):
+                yield _content(path, file, entry.files[path], watcher)
 
 
 def _content(path: str, file: Path, expected: fetched.Content, watcher: Watcher) -> Finding:
@@ -59,8 +62,8 @@ def _content(path: str, file: Path, expected: fetched.Content, watcher: Watcher)
     return Finding(path, f"sha256 {expected.sha256}", f"sha256 {found.sha256}")
 
 
-def counts(task: Task, retrieval: Retrieval) -> Iterator[Finding]:
+def counts(task: Task, loaded: LoadedTask) -> Iterator[Finding]:
     """What the publication says; nothing if the task does not know."""
     if isinstance(task, Published):
-        for count in task.published(retrieval):
+        for count in task.published(loaded.retrieval, loaded.options):
             yield Finding(count.what, count.expected, count.found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mlir_harness.errors import Unavailable, Unreached
 from mlir_harness.fetching import hub
 from mlir_harness.fetching.homes import home, paths
-from mlir_harness.protocols import Download, Fetches
+from mlir_harness.protocols import Download, Fetches, Reads, TaskOptions
 from mlir_harness.text import plain, size
 
 
@@ -23,12 +23,14 @@ class Wanted:
         licence: of what is in them.
         folder: where they belong.
         downloads: all of them, those that are there included.
+        read: paths of those that the split asked for is read from.
     """
 
     name: str
     licence: str
     folder: Path
     downloads: tuple[Download, ...]
+    read: frozenset[str]
 
     def missing(self) -> Wanted:
         """The same without the files that are there; nothing is read, so damage goes unnoticed."""
@@ -38,6 +40,18 @@ class Wanted:
             if not all((self.folder / path).is_file() for path in paths(one))
         ]
         return replace(self, downloads=tuple(absent))
+
+    def only(self, chosen: Container[str]) -> Wanted:
+        """The same without the files, and members of archives, whose path is not `chosen`."""
+        kept = []
+        for one in self.downloads:
+            members = one.members
+            if members is not None:
+                below = f"{one.path}/" if one.path else ""
+                members = {name: path for name, path in members.items() if below + path in chosen}
+            if members if members is not None else one.path in chosen:
+                kept.append(replace(one, members=members))
+        return replace(self, downloads=tuple(kept))
 
     def announced(self) -> str:
         """How many files, how many bytes, and from where, in words."""
@@ -55,7 +69,7 @@ def want(
     folder: str,
     licence: str,
     plugin: Fetches,
-    languages: tuple[str, ...],
+    options: TaskOptions,
     data_dir: str | None,
     cache: Path,
 ) -> Wanted:
@@ -66,21 +80,24 @@ def want(
         folder: name of the data folder (homes.folder_name).
         licence: shown before anything is downloaded.
         plugin: says which files.
-        languages: BCP-47; () for all.
+        options: the languages, () for all, and the split; the files of other splits are wanted
+            too, but do not decide where a task looks.
         data_dir, cache: see homes.home.
 
     Raises:
-        UsageError: an unknown language.
+        UsageError: an unknown language or split.
         Unavailable: the plugin names files outside its folder.
     """
-    downloads = tuple(plugin.downloads(languages))
+    downloads = tuple(plugin.downloads(options.languages))
     wanted = [path for one in downloads for path in paths(one)]
     if len(set(wanted)) < len(wanted):
         raise Unavailable(
             f"{plain(name)} is to be fetched from two places for one file",
             "Its plugin must name each path once (Download.path, members).",
         )
-    return Wanted(name, licence, home(folder, wanted, data_dir, cache), downloads)
+    read = tuple(plugin.reads(options)) if isinstance(plugin, Reads) else wanted
+    lies = home(folder, read, data_dir, cache)
+    return Wanted(name, licence, lies, downloads, frozenset(read))
 
 
 def by_hand(error: Unreached, wanted: Wanted, left: Sequence[Download], done: int) -> Unreached:
