@@ -55,7 +55,7 @@ def remarks(
     Raises:
         DataError: with `strict`, if a text is empty or what is judged is not there.
     """
-    notes = [f"queries: {len(queries.queries)}", f"documents: {documents.passages}"]
+    notes = [f"queries: {len(queries.queries)}", f"documents: {len(documents.collection)}"]
     if queries.others:
         notes.append(f"{queries.others} queries have no judgement in this split and are not asked")
     lost = (

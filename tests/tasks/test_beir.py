@@ -82,6 +82,7 @@ class TestLoading:
             assert [*retrieval.documents["und"].ids] == [row[0] for row in PASSAGES]
             assert retrieval.queries["und"].ids == ("q1", "q2")
             notes = retrieval.provenance.notes
+            assert notes[:2] == ("queries: 2", "documents: 5")
             assert "und: documents without text, left out: 1" in notes
             assert "und: queries without text, left out: 1" in notes
             assert "1 queries have no judgement in this split and are not asked" in notes

@@ -247,7 +247,7 @@ def test_empty_texts_and_lost_judgements_are_noted_or_refused() -> None:
         assert retrieval.queries["sw"].ids == ("q1", "q2")
         assert retrieval.provenance.notes == (
             "queries: 2",
-            "documents: 3",
+            "documents: 2",
             "1 queries have no judgement in this split and are not asked",
             "sw: queries without text, left out: 1",
             "sw: documents without text, left out: 1",

@@ -479,7 +479,11 @@ class TestRealData:
         assert not any("not there" in note for note in retrieval.provenance.notes)
 
     def test_the_stand_in_is_read_whole(self, real_data: Path, tmp_path: Path) -> None:
-        retrieval = load(real_data / "tydi-miracl", cache_dir=str(tmp_path), strict=True)
+        retrieval = load(real_data / "tydi-miracl", cache_dir=str(tmp_path))
+        flaws = ("that are", "without", "left out")  # it is a stand-in: only the counts are others
+        notes = " ".join(retrieval.provenance.notes)
+        assert not any(flaw in notes for flaw in flaws)
+        assert "counts differ from those published: fi, ko, sw, te" in notes
         assert {
             language: (len(retrieval.queries[language]), len(retrieval.documents[language]))
             for language in retrieval.queries
