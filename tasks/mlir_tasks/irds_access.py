@@ -86,6 +86,9 @@ def state(dataset: Any) -> tuple[str, ...]:
     and what someone made is as a rule made anew from its first document on.
     """
     file = _file(dataset)
+    if file is None:  # asking for the first document makes the library fetch it
+        next(iter(dataset.docs_iter()), None)
+        file = _file(dataset)
     if file is not None:
         found = file.stat()
         return (str(file.absolute()), str(found.st_size), str(found.st_mtime_ns))

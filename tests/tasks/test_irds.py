@@ -307,6 +307,25 @@ def test_documents_are_read_once_and_again_once_their_file_changed(tmp_path: Pat
     assert second != first
 
 
+def test_a_file_that_the_library_fetches_on_the_way_is_read_once(tmp_path: Path) -> None:
+    file = tmp_path / "fetched"
+    held = docs([ir_datasets.formats.GenericDoc(*each) for each in DOCS.items()], "sw")
+    iterate = held.docs_iter
+
+    def fetched() -> Iterator[Any]:
+        if not file.exists():
+            file.touch()
+        return iterate()  # type: ignore[no-any-return]
+
+    held.docs_path = lambda force=True: file
+    held.docs_iter = fetched
+    name = made_up(docs=held)
+    load(name)
+    before = kept(tmp_path)
+    load(name)
+    assert kept(tmp_path) == before
+
+
 def test_documents_without_a_file_are_known_by_their_content(tmp_path: Path) -> None:
     generic = ir_datasets.formats.GenericDoc
     held = [generic(*each) for each in DOCS.items()]
