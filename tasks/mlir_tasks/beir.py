@@ -11,17 +11,19 @@ information retrieval models", arXiv:2104.08663.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlir_harness.errors import DataError, Unavailable, UsageError
 from mlir_harness.protocols import Task, TaskInfo, TaskOptions
-from mlir_harness.types import Collection, Provenance, Retrieval, Setting, SettingKind, Slice
+from mlir_harness.types import Provenance, Retrieval, Setting, SettingKind, Slice
 from mlir_tasks import places
 from mlir_tasks.corpus import Source, prepare
 from mlir_tasks.jsonl import records
-from mlir_tasks.lines import quoted
-from mlir_tasks.qrels import Qrels, flaws, match, read_qrels
+from mlir_tasks.judged import asked, remarks
+from mlir_tasks.lines import failure, quoted
+from mlir_tasks.qrels import match, read_qrels
 
 _DEFAULT = "test"
 _UNDETERMINED = "und"  # BCP-47 for a language nobody named
@@ -70,7 +72,8 @@ class Beir:
         Raises:
             UsageError: an unknown option or split, or several splits and none named.
             Unavailable: another language was asked for, or the sample.
-            DataError: files are missing, unreadable or malformed.
+            DataError: files are missing, unreadable or malformed; with `strict`, also texts that
+                are empty and judgements of what is not there.
             StoreError: no room for the corpus.
         """
         language = self._language(options)
@@ -78,22 +81,21 @@ class Beir:
             raise DataError(f"the folder {self.folder} does not exist or is no folder", _LAYOUT)
         corpus, queries = (self._file(name) for name in ("corpus", "queries"))
         qrels = read_qrels(self._qrels(options.split))
-        asked, others = _queries(queries, language, qrels)
+        asking = asked(_queries(queries), language, qrels)
+        if not len(asking.queries):
+            raise DataError(f"{queries}: holds none of the queries that are judged", _LAYOUT)
         held = prepare(Source(language, (corpus,), "_id"), places.prepared(options))
-        matched = match(qrels, asked.ids, held.collection.ids)
+        matched = match(qrels, asking.queries.ids, held.collection.ids)
         pool = (Slice(language),)
-        notes = [f"queries: {len(asked)}", f"documents: {held.passages}"]
-        if others:
-            notes.append(f"{others} queries have no judgement in this split and are not asked")
         return Retrieval(
-            queries={language: asked},
+            queries={language: asking.queries},
             documents={language: held.collection},
             judgements={(language, language): matched.judgements},
             settings=(Setting(f"{language}→{language}", SettingKind.MONOLINGUAL, language, pool),),
-            clusters={language: asked.ids},
+            clusters={language: asking.queries.ids},
             provenance=Provenance(
                 source=str(self.folder),
-                notes=(*notes, *flaws(language, qrels, matched, strict=options.strict)),
+                notes=remarks(language, asking, held, qrels, matched, strict=options.strict),
             ),
         )
 
@@ -144,21 +146,12 @@ class Beir:
         return file
 
 
-def _queries(file: Path, language: str, qrels: Qrels) -> tuple[Collection, int]:
-    """The queries that are judged, and the number of the others."""
-    judged = frozenset(qrels.topics)
+def _queries(file: Path) -> Iterator[tuple[str, str]]:
+    """Id and text of every query, each id once."""
     lines: dict[str, int] = {}
-    ids, texts = [], []
     for record in records(file, "_id"):
         first = lines.setdefault(record.id, record.line)
         if first != record.line:
-            raise DataError(
-                f"{file}, line {record.line}: query {quoted(record.id)} is there twice, "
-                f"first in line {first}"
-            )
-        if record.id in judged:
-            ids.append(record.id)
-            texts.append(record.text)
-    if not ids:
-        raise DataError(f"{file}: holds none of the queries that are judged", _LAYOUT)
-    return Collection(language, tuple(ids), tuple(texts)), len(lines) - len(ids)
+            what = f"query {quoted(record.id)} is there twice, first in line {first}"
+            raise failure(file, record.line, what)
+        yield record.id, record.text

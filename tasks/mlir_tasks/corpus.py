@@ -26,12 +26,12 @@ from mlir_tasks.columns import columns, opened
 from mlir_tasks.jsonl import records
 from mlir_tasks.lines import quoted
 
-_READER = "1"  # raised when other texts come of the same files
+_READER = "2"  # raised when other texts, or other counts, come of the same files
 _BATCH, _CHARACTERS = 1 << 15, 1 << 24  # of a record batch at most: what reading holds at once
 _SCHEMA = pa.schema([("id", pa.large_string()), ("text", pa.large_string())])
 _NO_ROOM = "Free some space, or name another folder with --cache-dir."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_Row: TypeAlias = tuple[str, str]  # id, text
+_Row: TypeAlias = tuple[str, str]  # id, text; without a text it is counted and left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,12 @@ class Corpus:
     Attributes:
         collection: mapped into memory; ids and texts are `Column`s.
         passages: number of passages in the files, those that are not kept included.
+        empty: number of those among them that would be kept, had they a text.
     """
 
     collection: Collection
     passages: int
+    empty: int
 
 
 def prepare(source: Source, home: Path) -> Corpus:
@@ -74,7 +76,8 @@ def prepare(source: Source, home: Path) -> Corpus:
         home: where what is read is kept, for every corpus.
 
     Raises:
-        DataError: a file is unreadable, malformed or empty, or an id is there twice.
+        DataError: a file is unreadable, malformed or empty, an id is there twice, or no passage
+            has a text.
         StoreError: what is read cannot be kept.
     """
     files = [_Kept.of(file, source, home) for file in source.files]
@@ -88,15 +91,21 @@ def prepare(source: Source, home: Path) -> Corpus:
                 _check_ids(files, readers)
                 with _writing(marker):
                     marker.touch()
-    ids, texts = columns(readers, "id", "text")
-    return Corpus(Collection(source.language, ids, texts), sum(map(_passages, readers)))
+    held = _corpus(readers, source.language)
+    if held.empty and not len(held.collection):
+        where = files[0].file if len(files) == 1 else files[0].file.parent
+        raise DataError(f"{where}: none of the {held.passages} passages has a text", source.hint)
+    return held
 
 
-def stored(key: str, rows: Iterator[_Row], language: str, home: Path) -> Collection:
-    """The collection kept under `key`, made from `rows` of id and text where there is none yet.
+def stored(
+    name: str, state: Sequence[str], rows: Iterator[_Row], language: str, home: Path
+) -> Corpus:
+    """The collection kept as `name`, made from `rows` of id and text where there is none yet.
 
     Args:
-        key: names the content: another key for other rows.
+        name: of the collection; one state of it is kept.
+        state: tells its content: another one for other rows.
         rows: read only if they are not kept.
         language: of the collection.
         home: as of `prepare`.
@@ -104,12 +113,12 @@ def stored(key: str, rows: Iterator[_Row], language: str, home: Path) -> Collect
     Raises:
         StoreError: the rows cannot be kept.
     """
-    path = home / f"{_safe(key)}-{_digest(_READER, key)}" / "rows.arrow"
+    path = home / f"{_safe(name)}-{_digest(name)}" / f"rows-{_digest(_READER, *state)}.arrow"
     with _locked(path.parent):
         if not path.exists():
             _keep(path, rows)
-    ids, texts = columns([opened(path)], "id", "text")
-    return Collection(language, ids, texts)
+            _forget(path, "rows-*.arrow")
+    return _corpus([opened(path)], language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +155,7 @@ class _Kept:
         if not _keep(self.path, self._rows()):
             self.path.unlink()
             raise DataError(f"{self.file}: is empty", self.source.hint)
-        with _writing(self.path):
-            for old in self.path.parent.glob(self.older):
-                if old != self.path:
-                    old.unlink(missing_ok=True)
+        _forget(self.path, self.older)
         return opened(self.path)
 
     def _rows(self) -> Iterator[_Row | None]:
@@ -161,7 +167,7 @@ class _Kept:
     def places(self, name: str) -> Iterator[str]:
         """Where in the file the passage `name` stands, for people."""
         for record in records(self.file, self.source.key, self.source.hint):
-            if record.id == name:
+            if record.id == name and record.text:
                 yield f"{self.file}, line {record.line}"
 
 
@@ -169,10 +175,10 @@ def _keep(path: Path, rows: Iterator[_Row | None]) -> int:
     """Write rows to `path`, whole or not at all; the caller holds the lock.
 
     Returns:
-        How many there were, those that are None included.
+        How many there were, those that are None or without text included.
     """
     unfinished = path.with_name(f".tmp-{path.name}")
-    passages = characters = 0
+    passages = empty = characters = 0
     ids: list[str] = []
     texts: list[str] = []
     with _unfinished(path, unfinished) as writer:
@@ -180,14 +186,20 @@ def _keep(path: Path, rows: Iterator[_Row | None]) -> int:
         def flush() -> None:
             columns = [pa.array(values, pa.large_string()) for values in (ids, texts)]
             batch = pa.record_batch(columns, schema=_SCHEMA)
-            with _writing(path):  # each batch says how many rows were read up to its end
-                writer.write_batch(batch, custom_metadata={"passages": str(passages)})
+            # Each batch says what was read up to its end: asked for again with every run.
+            counts = {"passages": str(passages), "empty": str(empty)}
+            with _writing(path):
+                writer.write_batch(batch, custom_metadata=counts)
             ids.clear()
             texts.clear()
 
         for row in rows:  # whose own errors are no errors of writing
             passages += 1
-            if row is not None:
+            if row is None:
+                continue
+            if not row[1]:
+                empty += 1
+            else:
                 ids.append(row[0])
                 texts.append(row[1])
                 characters += len(row[1])
@@ -196,6 +208,14 @@ def _keep(path: Path, rows: Iterator[_Row | None]) -> int:
                     characters = 0
         flush()
     return passages
+
+
+def _forget(path: Path, older: str) -> None:
+    """Remove what was kept before `path`: what matches the pattern `older` beside it."""
+    with _writing(path):
+        for old in path.parent.glob(older):
+            if old != path:
+                old.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -218,10 +238,15 @@ def _unfinished(path: Path, unfinished: Path) -> Iterator[Any]:
         unfinished.unlink(missing_ok=True)
 
 
-def _passages(reader: Any) -> int:
-    """How many passages the file held."""
-    _, metadata = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
-    return int(metadata[b"passages"])
+def _corpus(readers: Sequence[Any], language: str) -> Corpus:
+    """What kept files hold, and how much was read for them."""
+    counts = [
+        reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)[1]
+        for reader in readers
+    ]
+    passages, empty = (sum(int(each[what]) for each in counts) for what in (b"passages", b"empty"))
+    ids, texts = columns(readers, "id", "text")
+    return Corpus(Collection(language, ids, texts), passages, empty)
 
 
 def _check_ids(files: Sequence[_Kept], readers: Sequence[Any]) -> None:

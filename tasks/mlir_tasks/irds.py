@@ -7,33 +7,29 @@ One setting: the queries of the data set against its documents.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection as Some
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from mlir_harness.errors import DataError, Unavailable, UsageError
 from mlir_harness.protocols import Task, TaskInfo, TaskOptions
 from mlir_harness.types import (
-    Collection,
     Provenance,
     Retrieval,
     Setting,
     SettingKind,
     Slice,
-    SparseJudgements,
 )
-from mlir_tasks import corpus
-from mlir_tasks.irds_access import library, reading
+from mlir_tasks import corpus, judged
+from mlir_tasks.irds_access import library, reading, state
 from mlir_tasks.places import check_split, prepared
+from mlir_tasks.qrels import Judgement, gather, match
 
 _PARTS = ("docs", "queries", "qrels")
 _OPTIONS = ("language", "query_language", "document_language")
 _SPLITS = ("train", "dev", "validation", "valid", "test")
 _UNKNOWN = "und"  # BCP-47 for a language that is not known
 _TEXT = "1"  # version of how a document becomes a text
-_AT_ONCE = 8192
 
 
 def create(name: str) -> Task:
@@ -76,8 +72,10 @@ class Irds:
             UsageError: an unknown split or option.
             Unavailable: ir_datasets or the files are not here, or there is no such data set,
                 none with judgements, or none in the languages asked for.
-            DataError: ir_datasets cannot read it; with `strict`, also texts that are empty and
-                judgements of documents or queries that there are not.
+            DataError: ir_datasets cannot read it, or one pair is judged twice, with different
+                grades; with `strict`, also texts that are empty and judgements of documents or
+                queries that there are not.
+            StoreError: no room for the documents.
         """
         _check(self.name, options)
         check_split(self.name, options.split, self.info.splits)
@@ -85,43 +83,45 @@ class Irds:
         with reading(self.name, download=options.download):
             dataset = _dataset(package, self.name)
             asked, answering = _languages(dataset, options)
-            notes = _Notes(self.name, strict=options.strict)
-            if _UNKNOWN in (asked, answering):
-                notes.say("ir_datasets does not tell every language; --option sets them")
-            judged = [(each.query_id, each.doc_id, each.relevance) for each in dataset.qrels_iter()]
-            queries = _collection(
-                asked, notes.with_text(_texts(dataset.queries_iter(), "query_id"))
-            )
-            parent = package.docs_parent_id(self.name)
+            qrels = gather(_judgements(dataset, self.name))
+            asking = judged.asked(_texts(dataset.queries_iter(), "query_id"), asked, qrels)
+            if not len(asking.queries):
+                raise DataError(
+                    f"{self.name} of ir_datasets has none of the queries that are judged",
+                    "Take another data set.",
+                )
             documents = corpus.stored(
-                f"irds-{parent}-{package.__version__}-{_TEXT}",
-                (row for row in _texts(dataset.docs_iter(), "doc_id") if row[1].strip()),
+                f"irds-{package.docs_parent_id(self.name)}",
+                (package.__version__, _TEXT, *state(dataset)),
+                _texts(dataset.docs_iter(), "doc_id"),
                 answering,
                 prepared(options),
             )
-            notes.count(dataset.docs_count(), len(documents))
+        matched = match(qrels, asking.queries.ids, documents.collection.ids)
+        label = f"{asked}→{answering}"
+        notes = judged.remarks(
+            asked if asked == answering else label,
+            asking,
+            documents,
+            qrels,
+            matched,
+            strict=options.strict,
+        )
+        if _UNKNOWN in (asked, answering):
+            notes = ("ir_datasets does not tell every language; --option sets them", *notes)
         kind = SettingKind.MONOLINGUAL if asked == answering else SettingKind.CROSS_LINGUAL
         return Retrieval(
-            queries={asked: queries},
-            documents={answering: documents},
-            judgements={(asked, answering): _judgements(judged, queries, documents, notes)},
-            settings=(Setting(f"{asked}→{answering}", kind, asked, (Slice(answering),)),),
-            clusters={asked: queries.ids},
+            queries={asked: asking.queries},
+            documents={answering: documents.collection},
+            judgements={(asked, answering): matched.judgements},
+            settings=(Setting(label, kind, asked, (Slice(answering),)),),
+            clusters={asked: asking.queries.ids},
             provenance=Provenance(
                 source=f"ir_datasets {package.__version__}: {self.name}",
                 licence=self._page,
-                notes=tuple(notes.notes),
+                notes=notes,
             ),
         )
-
-
-def _collection(language: str, rows: Iterator[tuple[str, str]]) -> Collection:
-    ids: list[str] = []
-    texts: list[str] = []
-    for name, text in rows:
-        ids.append(name)
-        texts.append(text)
-    return Collection(language, tuple(ids), tuple(texts))
 
 
 def _check(name: str, options: TaskOptions) -> None:
@@ -190,78 +190,22 @@ def _texts(records: Iterator[Any], id_field: str) -> Iterator[tuple[str, str]]:
         yield str(getattr(record, id_field)), _text(record)
 
 
+def _judgements(dataset: Any, name: str) -> Iterator[Judgement]:
+    for number, each in enumerate(dataset.qrels_iter(), 1):
+        place = f"{name}, judgement {number}"
+        yield Judgement(str(each.query_id), str(each.doc_id), int(each.relevance), place)
+
+
 def _text(record: Any) -> str:
     """As the library puts it, where it does: else the title and the text below each other."""
     if hasattr(record, "default_text"):
-        return str(record.default_text() or "")
+        text = str(record.default_text() or "")
+        return "" if text.isspace() else text
     parts = [getattr(record, field) for field in ("title", "text") if hasattr(record, field)]
     if not parts:
         raise Unavailable(
             f"ir_datasets does not tell the text of a {type(record).__name__}",
             f"It has: {', '.join(record._fields)}.",
         )
-    return "\n".join(str(part) for part in parts if part)
-
-
-class _Notes:
-    """What a reader of the tables must know; with `strict`, flaws are errors."""
-
-    def __init__(self, name: str, *, strict: bool) -> None:
-        self._name = name
-        self._strict = strict
-        self.notes: list[str] = []
-
-    def say(self, note: str) -> None:
-        self.notes.append(note)
-
-    def flaw(self, note: str) -> None:
-        if self._strict:
-            raise DataError(f"{self._name}: {note}", "Without --strict this is only noted.")
-        self.notes.append(note)
-
-    def with_text(self, rows: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-        """The rows that have a text; the others are counted."""
-        empty = 0
-        for row in rows:
-            if row[1].strip():
-                yield row
-            else:
-                empty += 1
-        if empty:
-            self.flaw(f"{empty:,} queries without text are left out")
-
-    def count(self, published: int | None, found: int) -> None:
-        """Tell how many documents have no text; stored ones are not read again to count them."""
-        if published is not None and published != found:
-            self.flaw(f"{published - found:,} documents without text are left out")
-
-
-def _judgements(
-    judged: Sequence[tuple[str, str, Any]],
-    queries: Collection,
-    documents: Collection,
-    notes: _Notes,
-) -> SparseJudgements:
-    query_rows = {name: row for row, name in enumerate(queries.ids)}
-    document_rows = _rows(documents.ids, {document for _, document, _ in judged})
-    triples = [
-        (query_rows[query], document_rows[document], int(grade))
-        for query, document, grade in judged
-        if query in query_rows and document in document_rows
-    ]
-    lost = sum(
-        int(grade) >= 1 and (query not in query_rows or document not in document_rows)
-        for query, document, grade in judged
-    )
-    if lost:
-        notes.flaw(f"{lost:,} relevant judgements are of queries or documents that are not there")
-    return SparseJudgements.from_triples(len(queries), triples)
-
-
-def _rows(ids: Sequence[str], wanted: Some[str]) -> Mapping[str, int]:
-    """Where the wanted ids are; reads all, and keeps no other."""
-    remaining = enumerate(ids)
-    found: dict[str, int] = {}
-    while batch := list(islice(remaining, _AT_ONCE)):
-        found.update((name, row) for row, name in batch if name in wanted)
-    return found
+    text = "\n".join(str(part) for part in parts if part)
+    return "" if text.isspace() else text

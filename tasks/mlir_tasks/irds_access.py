@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -16,6 +19,7 @@ from mlir_harness.errors import DataError, HarnessError, Unavailable
 
 _INSTALL = "pip install 'mlir-harness[irds]'"
 _MISSING = object()
+_HEAD = 10_000  # documents that stand for all where no file does
 
 
 class _Refused(BaseException):
@@ -70,6 +74,39 @@ def reading(name: str, *, download: bool) -> Iterator[None]:
             raise _refused(name, refused.what, said) from None
         except Exception as error:
             raise _explained(name, error, said) from error
+
+
+def state(dataset: Any) -> tuple[str, ...]:
+    """What changes when the documents of a data set do; to be called in a `reading` block.
+
+    Size and date of the file that the library reads them from, as for files read without it.
+    Where it reads several, it tells the first: all of them come of one download, of a known hash.
+    Where it tells none, the number of documents and the first ten thousand: small data sets
+    whole, and of larger ones enough, since what is published changes with the library's version
+    and what someone made is as a rule made anew from its first document on.
+    """
+    file = _file(dataset)
+    if file is None:  # asking for the first document makes the library fetch it
+        next(iter(dataset.docs_iter()), None)
+        file = _file(dataset)
+    if file is not None:
+        found = file.stat()
+        return (str(file.absolute()), str(found.st_size), str(found.st_mtime_ns))
+    content = sha256()
+    for record in islice(dataset.docs_iter(), _HEAD):
+        content.update(repr(tuple(record)).encode("utf-8", "surrogatepass"))
+    return (str(dataset.docs_count()), content.hexdigest())
+
+
+def _file(dataset: Any) -> Path | None:
+    """The file with the documents, if there is one and the library tells which."""
+    if not hasattr(dataset, "docs_path"):
+        return None
+    try:
+        path = Path(dataset.docs_path(force=False))
+    except (TypeError, AttributeError, NotImplementedError, OSError):  # not all kinds know one
+        return None
+    return path if path.is_file() else None
 
 
 def _listen(stack: ExitStack, said: list[str], *, loud: bool) -> None:

@@ -17,7 +17,8 @@ class Record(NamedTuple):
     Attributes:
         line: its number, from 1.
         id: as in the file; nothing but a string is taken for one.
-        text: title and text, a newline between them where both are there.
+        text: title and text, a newline between them where both are there; "" where there is
+            nothing but white space.
     """
 
     line: int
@@ -34,7 +35,7 @@ def records(file: Path, key: str, hint: str = "") -> Iterator[Record]:
         hint: what to do about a bad file, handed on with every error.
 
     Raises:
-        DataError: unreadable, malformed, a record without id or without any text, or a text
+        DataError: unreadable, malformed, a record without id, text not a string, or one
             that no encoding of Unicode allows; names file and line.
     """
     for number, line in numbered(file, hint):
@@ -50,9 +51,11 @@ def records(file: Path, key: str, hint: str = "") -> Iterator[Record]:
             usable = name and type(name) is type(title) is type(text) is str
         except (KeyError, TypeError, AttributeError):
             usable = False
-        joined = (f"{title}\n{text}" if title and text else title or text) if usable else ""
-        if not joined or joined.isspace():
+        if not usable:
             raise _refused(record, key, file, number, hint)
+        joined = f"{title}\n{text}" if title and text else title or text
+        if joined.isspace():
+            joined = ""
         if "\\ud" in line or "\\uD" in line:  # half a character can only be written so
             _check_surrogates(name, joined, file, number, hint)
         yield Record(number, name, joined)
@@ -69,9 +72,7 @@ def _refused(record: Any, key: str, file: Path, number: int, hint: str) -> DataE
         value = record.get(member, "")
         if not isinstance(value, str) and not (member == "title" and value is None):
             return failure(file, number, f'"{member}" is {_kind(value)}, not a string', hint)
-    if not record[key]:
-        return failure(file, number, f'"{key}" is empty', hint)
-    return failure(file, number, f"the text of {quoted(record[key])} is empty", hint)
+    return failure(file, number, f'"{key}" is empty', hint)
 
 
 def _kind(value: object) -> str:

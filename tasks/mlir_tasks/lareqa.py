@@ -25,6 +25,7 @@ from mlir_harness.types import (
     Slice,
     SparseJudgements,
 )
+from mlir_tasks.notes import flawed, other_counts
 from mlir_tasks.places import Place, check_split, chosen_languages, locate, refuse_options
 from mlir_tasks.squad import MarkedSquad, join_paragraphs, read_squad
 
@@ -144,7 +145,8 @@ class Lareqa:
         Raises:
             UsageError: an unknown language, split or option.
             Unavailable: no folder with the task's files on this machine.
-            DataError: files are missing, unreadable or malformed.
+            DataError: files are missing, unreadable or malformed; with `strict`, also counts that
+                are not those published.
         """
         refuse_options(self.release.name, options.extra)
         check_split(self.release.name, options.split, self.info.splits)
@@ -181,7 +183,7 @@ class Lareqa:
                 source=place.source,
                 licence=place.licence(release.licence),
                 sample=place.sample,
-                notes=_notes(release, files, place),
+                notes=_notes(release, files, place, strict=options.strict),
             ),
         )
 
@@ -232,7 +234,9 @@ def _judgements(asked: MarkedSquad, answering: MarkedSquad) -> SparseJudgements:
     return SparseJudgements(Relevant(indptr, documents, np.ones_like(documents)))
 
 
-def _notes(release: Release, files: Mapping[str, MarkedSquad], place: Place) -> tuple[str, ...]:
+def _notes(
+    release: Release, files: Mapping[str, MarkedSquad], place: Place, *, strict: bool
+) -> tuple[str, ...]:
     """What a reader of the tables must know: counts, and where they are not those published."""
     counts = {
         language: (len(squad.questions), len(squad.sentences)) for language, squad in files.items()
@@ -245,8 +249,5 @@ def _notes(release: Release, files: Mapping[str, MarkedSquad], place: Place) -> 
     shared = [len(ids[x] & ids[y]) for x in files for y in files if x < y]
     if any(ids[x] != ids[y] for x in files for y in files):
         notes.append(f"questions shared by two languages: {min(shared)} to {max(shared)} a pair")
-    # Catches a folder of the other task, a truncated file and a later edition alike.
-    other = [language for language in files if counts[language] != release.counts[language]]
-    if other and not place.sample:
-        notes.append(f"counts differ from those published: {', '.join(other)}")
-    return tuple(notes)
+    other = () if place.sample else other_counts(counts, release.counts)
+    return (*notes, *flawed(other, strict=strict))

@@ -48,9 +48,12 @@ def numbered(file: Path, hint: str = "") -> Iterator[tuple[int, str]]:
         raise DataError(f"{file}: {error.strerror or error}", hint) from error
 
 
-def failure(file: Path, number: int, what: str, hint: str = "") -> DataError:
-    """The error that says `what` is wrong in line `number` of `file`."""
-    return DataError(f"{file}, line {number}: {what}", hint)
+def failure(
+    file: Path, number: int, what: str, hint: str = "", *, column: int | None = None
+) -> DataError:
+    """The error that says `what` is wrong in line `number` of `file`, `column` from 1 if known."""
+    place = f"{file}, line {number}" + ("" if column is None else f", column {column}")
+    return DataError(f"{place}: {what}", hint)
 
 
 def quoted(text: str) -> str:

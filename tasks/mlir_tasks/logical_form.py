@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _OPENING = ("[IN:", "[SL:")
+_DEEPEST = 50  # far beyond any annotation; walks over a form are recursive
 
 
 class FormError(ValueError):
@@ -52,7 +53,8 @@ def parse(text: str) -> Form:
     """The tree of one form.
 
     Raises:
-        FormError: brackets do not match, or an intent or slot stands where it cannot.
+        FormError: brackets do not match, an intent or slot stands where it cannot, or is more
+            than 50 deep.
     """
     open_forms: list[tuple[str, int, list[Form]]] = []  # label, column, children so far
     whole: Form | None = None
@@ -61,6 +63,8 @@ def parse(text: str) -> Form:
             raise FormError(f"{token!r} after the end of the form", column)
         if token.startswith(_OPENING):
             _check_opening(token, column, open_forms[-1][0] if open_forms else "")
+            if len(open_forms) == _DEEPEST:
+                raise FormError(f"{token!r} is nested deeper than {_DEEPEST}", column)
             open_forms.append((token[1:], column, []))
         elif token == "]":  # noqa: S105  no password
             if not open_forms:

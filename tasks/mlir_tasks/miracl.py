@@ -26,6 +26,7 @@ from mlir_tasks import places
 from mlir_tasks.corpus import Corpus, Source, prepare
 from mlir_tasks.lines import failure, numbered, quoted
 from mlir_tasks.miracl_files import FOLDER, ORIGIN, SIZES, SPLITS, Files, complete, downloads
+from mlir_tasks.notes import flawed, other_counts, without_text
 from mlir_tasks.qrels import Matched, Qrels, flaws, match, read_qrels
 
 
@@ -61,7 +62,7 @@ class Miracl:
 
     @property
     def info(self) -> TaskInfo:
-        """Measures and languages; version 1: title and text in one, no passage left out."""
+        """Measures and languages; version 1: title and text in one, every passage with a text."""
         what = "among judged passages only" if self.judged else "in all of Wikipedia"
         return TaskInfo(
             version="1",
@@ -86,7 +87,9 @@ class Miracl:
         Raises:
             UsageError: an unknown language, split or option.
             Unavailable: no folder with the task's files on this machine.
-            DataError: files are missing, unreadable or malformed.
+            DataError: files are missing, unreadable or malformed; with `strict`, also passages
+                without text, judgements of what is not there, counts that are not those
+                published, and a language without all its files.
             StoreError: no room for the passages.
         """
         places.refuse_options(self.name, options.extra)
@@ -96,7 +99,7 @@ class Miracl:
         reads = self.reads(options)
         place = places.locate(self.name, (), options, ORIGIN, folder=FOLDER, prefer=reads)
         files = {each: Files.of(place.folder, each, split) for each in asked}
-        chosen = complete(files, place.folder, every=bool(options.languages))
+        chosen = complete(files, place.folder, every=bool(options.languages), strict=options.strict)
         home = places.prepared(options)
         parts = {each: _read(files[each], home, judged=self.judged) for each in chosen}
         left_out = [each for each in files if each not in parts and files[each].any]
@@ -112,12 +115,8 @@ class Miracl:
                 licence=place.licence(self.info.licence),
                 sample=place.sample,
                 notes=(
-                    *self._notes(parts, left_out, known=split == "dev" and not place.sample),
-                    *(
-                        note
-                        for each, part in parts.items()
-                        for note in flaws(each, part.qrels, part.matched, strict=options.strict)
-                    ),
+                    *self._notes(parts, left_out),
+                    *_flaws(parts, split="" if place.sample else split, strict=options.strict),
                 ),
             ),
         )
@@ -149,10 +148,8 @@ class Miracl:
                     counts.append(Count(f"topics ({language})", topics, asked))
         return tuple(counts)
 
-    def _notes(
-        self, parts: Mapping[str, _Part], left_out: Sequence[str], *, known: bool
-    ) -> tuple[str, ...]:
-        """What a reader of the tables must know; `known`: counts are those published, or not."""
+    def _notes(self, parts: Mapping[str, _Part], left_out: Sequence[str]) -> tuple[str, ...]:
+        """What a reader of the tables must know, were the data without a flaw."""
         notes = []
         if self.judged:
             notes.append(
@@ -169,10 +166,6 @@ class Miracl:
             ("passages", {each: part.corpus.passages for each, part in parts.items()}),
         ):
             notes.append(f"{what}: " + ", ".join(f"{each} {n}" for each, n in counts.items()))
-        sizes = {each: (part.corpus.passages, len(part.topics)) for each, part in parts.items()}
-        other = [each for each, found in sizes.items() if found != SIZES[each]]
-        if other and known:
-            notes.append(f"counts differ from those published: {', '.join(other)}")
         if left_out:
             notes.append(f"languages left out, whose files are not all here: {', '.join(left_out)}")
         return tuple(notes)
@@ -186,6 +179,29 @@ class _Part:
     corpus: Corpus
     qrels: Qrels
     matched: Matched
+
+
+def _flaws(parts: Mapping[str, _Part], *, split: str, strict: bool) -> tuple[str, ...]:
+    """What is wrong with the data; `split`: whose topics were counted, "" for the sample.
+
+    Raises:
+        DataError: with `strict`, if something is.
+    """
+    found = {each: (part.corpus.passages, len(part.topics)) for each, part in parts.items()}
+    if split != "dev":  # only of dev the number of topics was published; passages are the same
+        found = {each: (passages, SIZES[each][1]) for each, (passages, _) in found.items()}
+    empty = (
+        note
+        for each, part in parts.items()
+        for note in without_text(each, "passages", part.corpus.empty)
+    )
+    own = (*(other_counts(found, SIZES) if split else ()), *empty)
+    judged = (
+        note
+        for each, part in parts.items()
+        for note in flaws(each, part.qrels, part.matched, strict=strict)
+    )
+    return (*judged, *flawed(own, strict=strict))
 
 
 def _read(files: Files, home: Path, *, judged: bool) -> _Part:

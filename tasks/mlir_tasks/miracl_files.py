@@ -49,7 +49,7 @@ class Files:
     Attributes:
         language: whose.
         topics, qrels: one file each.
-        passages: files in their order; empty if there are none.
+        passages: files in their order, as far as they are there.
         missing: paths of what is not there, below the task's folder.
         any: something is there.
     """
@@ -65,11 +65,10 @@ class Files:
     def of(cls, folder: Path, language: str, split: str) -> Files:
         topics, qrels = (folder / _path(what, language, split) for what in ("topics", "qrels"))
         corpus = folder / f"miracl-corpus-v1.0-{language}"
-        passages = _shards(corpus)
+        passages, gaps = _shards(corpus)
         here = [file.is_file() for file in (topics, qrels)]
         wanted = [file for file, there in zip((topics, qrels), here, strict=True) if not there]
-        if not passages:
-            wanted.append(corpus / "docs-0.jsonl.gz")
+        wanted += gaps
         missing = tuple(str(file.relative_to(folder)) for file in wanted)
         return cls(language, topics, qrels, passages, missing, any(here) or bool(passages))
 
@@ -79,42 +78,41 @@ def _path(what: str, language: str, split: str) -> str:
     return f"{name}/{what}/{what}.{name}-{split}.tsv"
 
 
-def _shards(folder: Path) -> tuple[Path, ...]:
-    """The files of passages in the order of their numbers.
+def _shards(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files of passages in the order of their numbers, and those missing before the last.
 
     Raises:
-        DataError: a number is missing, or there twice.
+        DataError: a number is there twice.
     """
-    if not folder.is_dir():
-        return ()
-    hint = f"Copy the files of {folder.name} again, from {ORIGIN}."
     found: dict[int, Path] = {}
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         named = _DOCS.fullmatch(file.name)
         if named and file.is_file():
             other = found.setdefault(int(named[1]), file)
             if other != file:
                 raise DataError(f"{folder} has {other.name} and {file.name}", "Keep one of them.")
-    gaps = sorted(set(range(max(found, default=-1) + 1)) - set(found))
-    if gaps:
-        missing = places.listed([f"docs-{number}.jsonl.gz" for number in gaps])
-        raise DataError(f"{folder} lacks {missing}, and has docs-{max(found)}", hint)
-    return tuple(found[number] for number in sorted(found))
+    gaps = [number for number in range(max(found, default=0) + 1) if number not in found]
+    return (
+        tuple(found[number] for number in sorted(found)),
+        tuple(folder / f"docs-{number}.jsonl.gz" for number in gaps),
+    )
 
 
-def complete(files: Mapping[str, Files], folder: Path, *, every: bool) -> tuple[str, ...]:
+def complete(
+    files: Mapping[str, Files], folder: Path, *, every: bool, strict: bool
+) -> tuple[str, ...]:
     """The languages that have all their files.
 
     Raises:
-        DataError: none has, or not `every` one.
+        DataError: none has; with `every`, some have not; with `strict`, some have a part.
     """
     chosen = tuple(each for each, of_it in files.items() if not of_it.missing)
     partial = [of_it for of_it in files.values() if of_it.missing and (every or of_it.any)]
-    if chosen and not (every and partial):
+    if chosen and not (partial and (every or strict)):
         return chosen
     missing = [file for of_it in partial or files.values() for file in of_it.missing]
     what = places.listed(missing, 4)
-    none = "" if every else "no language has topics, judgements and passages: "
+    none = "" if every or chosen else "no language has topics, judgements and passages: "
     raise DataError(f"{none}{folder} lacks {what}", f"Take the files from {ORIGIN}.")
 
 

@@ -308,10 +308,7 @@ def _counted(split: str, found: Mapping[str, int]) -> tuple[Count, ...]:
 
 def _read(place: Place, split: str, languages: Sequence[str]) -> dict[str, tuple[Utterance, ...]]:
     hint = f"Take the file from {_URL}."
-    try:
-        return {x: read_mtop(place.folder / x / f"{split}.txt", x, hint) for x in languages}
-    except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}") from error
+    return {x: read_mtop(place.folder / x / f"{split}.txt", x, hint) for x in languages}
 
 
 def _collection(language: str, utterances: Sequence[Utterance]) -> Collection:

@@ -6,12 +6,13 @@ needs is the id, the intent, the utterance and the form; ids are strings, whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from mlir_harness.errors import DataError
+from mlir_tasks.lines import failure, numbered, quoted
 from mlir_tasks.logical_form import Form, FormError, parse
 
 _COLUMNS = 8
@@ -40,7 +41,7 @@ class Utterance:
 def read_mtop(file: Path, language: str, hint: str = "") -> tuple[Utterance, ...]:
     """The utterances of one file, in its order.
 
-    A byte order mark, CRLF and a missing newline at the end are no errors.
+    A byte order mark, CRLF, blank lines and a missing newline at the end are no errors.
 
     Args:
         file: UTF-8.
@@ -49,31 +50,20 @@ def read_mtop(file: Path, language: str, hint: str = "") -> tuple[Utterance, ...
 
     Raises:
         DataError: with file, line and, where there is one, column.
-        OSError: the file cannot be opened.
     """
     parsed = cache(parse)  # a few thousand forms without slots are the same
     found: list[Utterance] = []
     lines: dict[str, int] = {}
-    for number, line in _lines(file, hint):
+    for number, line in numbered(file, hint):
         utterance = _utterance(_Line(file, number, line, hint), language, parsed)
         if utterance.id in lines:
-            message = f"duplicate id {utterance.id!r}, first in line {lines[utterance.id]}"
-            raise DataError(f"{file}: line {number}: {message}", hint)
+            message = f"duplicate id {quoted(utterance.id)}, first in line {lines[utterance.id]}"
+            raise failure(file, number, message, hint)
         lines[utterance.id] = number
         found.append(utterance)
     if not found:
         raise DataError(f"{file}: holds no utterance", hint)
     return tuple(found)
-
-
-def _lines(file: Path, hint: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers; only line feeds end them, whatever else is in the texts."""
-    content = file.read_bytes().removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
-    for number, line in enumerate(content.split(b"\n") if content else (), 1):
-        try:
-            yield number, line.removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{file}: line {number}: not UTF-8 ({error.reason})", hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +76,7 @@ class _Line:
     hint: str
 
     def error(self, problem: str, column: int | None = None) -> DataError:
-        place = f"{self.file}: line {self.number}"
-        place += "" if column is None else f", column {column + 1}"
-        return DataError(f"{place}: {problem}", self.hint)
+        return failure(self.file, self.number, problem, self.hint, column=column)
 
 
 def _utterance(line: _Line, language: str, parsed: Callable[[str], Form]) -> Utterance:
@@ -101,13 +89,13 @@ def _utterance(line: _Line, language: str, parsed: Callable[[str], Form]) -> Utt
         if not value:
             raise line.error(f"the {what} is missing")
     if locale.partition("_")[0] != language:
-        raise line.error(f"locale {locale!r} in a file of the language {language!r}")
+        raise line.error(f"locale {quoted(locale)} in a file of the language {language!r}")
     try:
         form = parsed(fields[_FORM])
     except FormError as error:
         start = sum(len(field) + 1 for field in fields[:_FORM])
         problem = f"decoupled form: {error.problem}"
-        raise line.error(problem, start + error.column) from error
+        raise line.error(problem, start + error.column + 1) from error
     if form.label != intent:
         raise line.error(f"intent {intent!r}, but its decoupled form begins with {form.label!r}")
     return Utterance(name, fields[_TEXT], form)

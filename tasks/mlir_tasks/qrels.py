@@ -17,6 +17,7 @@ import numpy as np
 from mlir_harness.errors import DataError
 from mlir_harness.types import IntArray, Relevant, SparseJudgements
 from mlir_tasks.lines import failure, numbered, quoted
+from mlir_tasks.notes import flawed
 from mlir_tasks.places import listed
 
 _HEADER = ["query-id", "corpus-id", "score"]
@@ -201,11 +202,20 @@ def flaws(language: str, qrels: Qrels, matched: Matched, *, strict: bool) -> tup
         )
         if ids
     ]
-    if unknown and strict:
-        raise DataError("; ".join(unknown), "Without --strict they are left out and noted.")
-    notes = [*unknown]
+    notes = [*flawed(unknown, strict=strict)]
     if qrels.repeated:
         notes.append(f"{language}: judgements that are there again: {qrels.repeated}")
     if matched.unanswered:
         notes.append(f"{language}: topics without a relevant document: {matched.unanswered}")
     return tuple(notes)
+
+
+def own_documents(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
+    """The note that some of the queries (n ids) have the id of a document, if some have.
+
+    Where queries are taken from the corpus such a document is the query itself, and comes first.
+    BEIR's own evaluation leaves it out of that query's ranking.
+    """
+    same = int((find(documents, queries) >= 0).sum())
+    what = "ranked like any other, where BEIR leaves it out of the ranking of that query"
+    return (f"queries with the id of a document: {same}; it is {what}",) if same else ()

@@ -71,6 +71,36 @@ class TestLoading:
         with pytest.raises(DataError, match="judged documents that are not there"):
             load(tmp_path, strict=True)
 
+    def test_documents_and_queries_without_text_are_left_out_and_counted(
+        self, tmp_path: Path
+    ) -> None:
+        queries = [*TOPICS, ("q3", " "), ("not judged", "")]
+        rows = [PASSAGES[0], ("d2", "", ""), *PASSAGES[1:]]
+        write_beir(tmp_path, rows=rows, queries=queries, qrels=[*QRELS, ("q3", "10#0", 1)])
+        for _ in range(2):  # read, and kept
+            retrieval = load(tmp_path)
+            assert [*retrieval.documents["und"].ids] == [row[0] for row in PASSAGES]
+            assert retrieval.queries["und"].ids == ("q1", "q2")
+            notes = retrieval.provenance.notes
+            assert notes[:2] == ("queries: 2", "documents: 5")
+            assert "und: documents without text, left out: 1" in notes
+            assert "und: queries without text, left out: 1" in notes
+            assert "1 queries have no judgement in this split and are not asked" in notes
+        with pytest.raises(DataError, match="documents without text, left out: 1"):
+            load(tmp_path, strict=True)
+
+    def test_queries_that_are_documents_are_counted(self, tmp_path: Path) -> None:
+        same = [("10#0", "Which bridge?"), ("10#1", "Not judged"), TOPICS[1]]
+        notes = load(
+            write_beir(tmp_path / "same", queries=same, qrels=[("10#0", "20#0", 1), *QRELS[2:]])
+        ).provenance.notes
+        assert (
+            "queries with the id of a document: 1; it is ranked like any other, where BEIR leaves "
+            "it out of the ranking of that query"
+        ) in notes
+        other = load(write_beir(tmp_path / "other")).provenance.notes
+        assert not any("id of a document" in note for note in other)
+
 
 class TestSplits:
     def test_test_is_the_default(self, tmp_path: Path) -> None:

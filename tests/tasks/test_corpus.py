@@ -98,6 +98,20 @@ class TestReading:
         file = write_lines(tmp_path / "docs-0.jsonl", records)
         assert [*read(tmp_path, file).collection.texts] == ["a", "b", "c", "d", "e\nf"]
 
+    def test_passages_without_text_are_left_out_and_counted_every_time(
+        self, tmp_path: Path
+    ) -> None:
+        rows = [PASSAGES[0], ("e1", "", ""), PASSAGES[1], ("e2", " ", "\t\n"), ("e2", "", "")]
+        one = write_lines(tmp_path / "docs-0.jsonl", passages(rows))
+        two = write_lines(tmp_path / "docs-1.jsonl", passages([("e3", "", "")]))
+        for _ in range(2):  # read, and kept
+            held = read(tmp_path, one, two)
+            assert [*held.collection.ids] == ["10#0", "10#1"]
+            assert (held.passages, held.empty) == (6, 4)
+        some = read(tmp_path, one, two, keep=frozenset(["10#1", "e1"]))
+        assert [*some.collection.ids] == ["10#1"]
+        assert (some.passages, some.empty) == (6, 1)
+
     def test_ids_that_look_like_numbers_stay_the_strings_they_are(self, tmp_path: Path) -> None:
         names = ["10020#0", "0012", "12", "1e5", "nan", "null", " 7", "é", "e\u0301", "\U0001f30d"]
         records = [{"docid": name, "title": "", "text": "t"} for name in names]
@@ -159,8 +173,6 @@ BAD = {
     "text null": (b'{"docid": "1", "text": null}', '"text" is null, not a string'),
     "title a list": (b'{"docid": "1", "title": ["t"], "text": "x"}', '"title" is a list'),
     "empty id": (b'{"docid": "", "text": "x"}', 'line 1: "docid" is empty'),
-    "no text at all": (b'{"docid": "1", "title": "", "text": ""}', "the text of '1' is empty"),
-    "blank": (b'{"docid": "1", "title": " ", "text": "\\t"}', "the text of '1' is empty"),
     "not UTF-8": (LINE + b'{"docid": "2", "text": "\xff"}', "line 2: not UTF-8 at byte 25"),
     "half a pair": (b'{"docid": "1", "text": "\\uD83d x"}', "surrogate U+D83D in the text of '1'"),
     "half an id": (b'{"docid": "\\udc00", "text": "x"}', "line 1: lone surrogate U+DC00 in the id"),
@@ -182,6 +194,12 @@ class TestRefusing:
         assert str(file) in raised.value.message
         assert said in raised.value.message
         assert not list((tmp_path / "kept").rglob("*arrow*"))
+
+    def test_nothing_but_passages_without_text(self, tmp_path: Path) -> None:
+        file = write_lines(tmp_path / "docs-0.jsonl", passages([("1", "", ""), ("2", " ", "\t")]))
+        for _ in range(2):  # read, and kept
+            with pytest.raises(DataError, match=r"docs-0.jsonl: none of the 2 passages has a text"):
+                read(tmp_path, file)
 
     def test_a_whole_pair_of_surrogates_is_a_character(self, tmp_path: Path) -> None:
         file = tmp_path / "docs-0.jsonl"

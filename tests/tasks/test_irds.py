@@ -164,7 +164,7 @@ def test_it_is_evaluated_as_any_task(tmp_path: Path) -> None:
     assert (cell.status, cell.reason, cell.split) == ("ok", None, "dev")
     (setting,) = cell.settings
     assert (setting.id, setting.kind, setting.queries) == ("sw→sw", "monolingual", 2)
-    assert setting.unanswerable == 1
+    assert setting.unanswerable == 0  # the query without a judgement is not asked
     assert set(setting.measures) >= {"nDCG@10", "R@100", "AP", "RR@10"}
     assert cell.main_measure == "nDCG@10"
 
@@ -234,15 +234,108 @@ def test_a_document_that_is_no_text_makes_it_unavailable() -> None:
 def test_empty_texts_and_lost_judgements_are_noted_or_refused() -> None:
     generic = ir_datasets.formats.GenericDoc
     some = [generic("d1", "the old bridge"), generic("d4", " \n"), generic("10020#0", "a river")]
-    name = made_up(docs=docs(some, "sw"), qrels=qrels([*QRELS, ("q9", "d1", 1), ("q9", "d9", 0)]))
-    retrieval = load(name)
-    assert tuple(retrieval.documents["sw"].ids) == ("d1", "10020#0")
-    assert retrieval.provenance.notes == (
-        "1 documents without text are left out",
-        "2 relevant judgements are of queries or documents that are not there",
+    asked = [("q1", "which bridge"), ("q2", "which river"), ("q3", "nobody"), ("q4", " ")]
+    judged = [*QRELS, ("q9", "d1", 1), ("q9", "d9", 0), ("q4", "d1", 1), ("q1", "d1", 2)]
+    name = made_up(
+        docs=docs(some, "sw"),
+        queries=queries([ir_datasets.formats.GenericQuery(*each) for each in asked], "sw"),
+        qrels=qrels(judged),
     )
-    with pytest.raises(DataError, match="1 documents without text"):
+    for _ in range(2):  # read, and kept
+        retrieval = load(name)
+        assert tuple(retrieval.documents["sw"].ids) == ("d1", "10020#0")
+        assert retrieval.queries["sw"].ids == ("q1", "q2")
+        assert retrieval.provenance.notes == (
+            "queries: 2",
+            "documents: 2",
+            "1 queries have no judgement in this split and are not asked",
+            "sw: queries without text, left out: 1",
+            "sw: documents without text, left out: 1",
+            "sw: judged topics that are not there: 2 (q9, q4)",
+            "sw: judged documents that are not there: 3 (d4, d 3, d9)",
+            "sw: judgements that are there again: 1",
+        )
+    with pytest.raises(DataError, match="documents without text, left out: 1"):
         load(name, strict=True)
+
+
+def test_it_is_judged_as_data_sets_in_files_are() -> None:
+    with pytest.raises(DataError, match=r"judgement 5: document 'd1' has grade 1 for topic 'q1'"):
+        load(made_up(qrels=qrels([*QRELS, ("q1", "d1", 1)])))
+    with pytest.raises(DataError, match="judged documents that are not there: 1"):
+        load(made_up(qrels=qrels([*QRELS, ("q1", "gone", 0)])), strict=True)
+    with pytest.raises(DataError, match="none of the queries that are judged"):
+        load(made_up(qrels=qrels([("q9", "d1", 1)])))
+    notes = load(made_up("fa", "en", qrels=qrels([*QRELS, ("q3", "d1", 0)]))).provenance.notes
+    assert "en→fa: topics without a relevant document: 1" in notes
+
+
+def test_a_library_that_counts_too_few_documents_is_not_believed() -> None:
+    held = docs([ir_datasets.formats.GenericDoc(*each) for each in DOCS.items()], "sw")
+    held.docs_count = lambda: 3
+    retrieval = load(made_up(docs=held))
+    assert len(retrieval.documents["sw"]) == 4
+    assert not any("without text" in note for note in retrieval.provenance.notes)
+
+
+def test_queries_that_are_documents_are_counted() -> None:
+    same = queries([ir_datasets.formats.GenericQuery("d1", "the old bridge")], "sw")
+    notes = load(made_up(queries=same, qrels=qrels([("d1", "d4", 1)]))).provenance.notes
+    assert any("queries with the id of a document: 1; it is ranked" in note for note in notes)
+
+
+def kept(tmp_path: Path) -> list[Path]:
+    return [*tmp_path.rglob("rows-*.arrow")]
+
+
+def test_documents_are_read_once_and_again_once_their_file_changed(tmp_path: Path) -> None:
+    file = tmp_path / "docs"
+    file.write_text("".join(f"{name}\t{text}\n" for name, text in DOCS.items()))
+    (tmp_path / "queries").write_text("q1\twhich bridge\n")
+    (tmp_path / "qrels").write_text("q1 0 d1 1\n")
+    parts = [str(tmp_path / part) for part in ("docs", "queries", "qrels")]
+    name = f"made-up/{uuid4().hex}"
+    ir_datasets.registry.register(name, ir_datasets.create_dataset(*parts))
+    assert load(name).documents["und"].texts[0] == "the old bridge"
+    (first,) = kept(tmp_path)
+    load(name)
+    assert kept(tmp_path) == [first]
+    file.write_text(file.read_text().replace("the old bridge", "the new bridge"))
+    os.utime(file, ns=(1, 1))  # whatever the clock's grain
+    assert load(name).documents["und"].texts[0] == "the new bridge"
+    (second,) = kept(tmp_path)  # and nothing old stays
+    assert second != first
+
+
+def test_a_file_that_the_library_fetches_on_the_way_is_read_once(tmp_path: Path) -> None:
+    file = tmp_path / "fetched"
+    held = docs([ir_datasets.formats.GenericDoc(*each) for each in DOCS.items()], "sw")
+    iterate = held.docs_iter
+
+    def fetched() -> Iterator[Any]:
+        if not file.exists():
+            file.touch()
+        return iterate()  # type: ignore[no-any-return]
+
+    held.docs_path = lambda force=True: file
+    held.docs_iter = fetched
+    name = made_up(docs=held)
+    load(name)
+    before = kept(tmp_path)
+    load(name)
+    assert kept(tmp_path) == before
+
+
+def test_documents_without_a_file_are_known_by_their_content(tmp_path: Path) -> None:
+    generic = ir_datasets.formats.GenericDoc
+    held = [generic(*each) for each in DOCS.items()]
+    name = made_up(docs=docs(held, "sw"))
+    load(name)
+    before = kept(tmp_path)
+    load(name)
+    assert kept(tmp_path) == before
+    held[2] = generic("d 3", "brown hills")
+    assert load(name).documents["sw"].texts[2] == "brown hills"
 
 
 def test_what_is_no_data_set_is_told_with_what_was_meant() -> None:
@@ -308,8 +401,9 @@ def test_what_must_be_fetched_by_hand_says_how(
 ) -> None:
     dataset = ir_datasets.registry[name]
     # The topics and judgements can be downloaded: as if they had been.
-    monkeypatch.setattr(dataset, "qrels_iter", lambda: iter(()), raising=False)
-    monkeypatch.setattr(dataset, "queries_iter", lambda: iter(()), raising=False)
+    monkeypatch.setattr(dataset, "qrels_iter", qrels().qrels_iter, raising=False)
+    topics = queries([ir_datasets.formats.GenericQuery(*each) for each in QUERIES.items()])
+    monkeypatch.setattr(dataset, "queries_iter", topics.queries_iter, raising=False)
     with pytest.raises(Unavailable, match=f"{name} must be fetched by hand:") as caught:
         load(name)
     assert said in caught.value.message

@@ -74,6 +74,19 @@ def test_what_is_malformed_is_named_with_its_column(text: str, column: int, prob
     assert (caught.value.problem, caught.value.column) == (problem, column)
 
 
+def test_forms_may_be_fifty_deep_and_no_deeper() -> None:
+    deep = "[IN:A [SL:B " * 25 + "] " * 50
+    assert len([*parse(deep).labels()]) == 50
+    assert parse(deep).template().count("(") == 49
+    for pairs in (26, 5_000):
+        with pytest.raises(FormError) as caught:
+            parse("[IN:A [SL:B " * pairs + "] " * (2 * pairs))
+        assert (caught.value.problem, caught.value.column) == (
+            "'[IN:A' is nested deeper than 50",
+            25 * 12,
+        )
+
+
 names = st.text("ABCDEF_", min_size=1, max_size=4)
 words = st.lists(st.sampled_from(["a", "7", "ม", "é"]), max_size=3)
 

@@ -279,7 +279,7 @@ class TestFlaws:
 
     def test_topics_without_a_relevant_passage_and_repeats_are_noted(self, tmp_path: Path) -> None:
         write_miracl(tmp_path, qrels=[*QRELS[:2], QRELS[0], ("q2", "30#0", 0)])
-        retrieval = load(tmp_path, strict=True)
+        retrieval = load(tmp_path)
         assert "sw: topics without a relevant document: 1" in retrieval.provenance.notes
         assert "sw: judgements that are there again: 1" in retrieval.provenance.notes
         assert relevant(retrieval, "sw")["q2"] == {}
@@ -307,6 +307,31 @@ class TestFlaws:
         assert [each.what for each in miracl_judged().published(judged, TaskOptions())] == [
             "topics (sw)"
         ]
+
+    def test_the_number_of_passages_is_that_of_any_split(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_miracl(write_miracl(tmp_path), split="train")
+        noted = "counts differ from those published: sw"
+        assert noted in load(tmp_path, split="train").provenance.notes
+        assert noted in load(tmp_path, task=miracl_judged(), split="train").provenance.notes
+        for split in ("dev", "train"):
+            with pytest.raises(DataError, match=noted):
+                load(tmp_path, split=split, strict=True)
+        monkeypatch.setattr("mlir_tasks.miracl.SIZES", {"sw": (5, 3)})  # of dev, that is
+        assert noted not in load(tmp_path, split="train", strict=True).provenance.notes
+        assert noted in load(tmp_path).provenance.notes
+
+    def test_passages_without_text_are_noted_or_fatal(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mlir_tasks.miracl.SIZES", {"sw": (6, 2)})
+        write_miracl(tmp_path, shards=[PASSAGES, [("50#0", "", " ")]])
+        notes = load(tmp_path).provenance.notes
+        assert "sw: passages without text, left out: 1" in notes
+        assert not any("differ" in note for note in notes)
+        with pytest.raises(DataError, match="sw: passages without text, left out: 1"):
+            load(tmp_path, strict=True)
 
     @pytest.mark.parametrize(
         ("lines", "said"),
@@ -348,11 +373,24 @@ class TestHalfCopied:
         write_miracl(tmp_path, shards=[[row] for row in PASSAGES])
         for number in (0, 2):
             passage_file(tmp_path, "sw", number).unlink()
+        folder = "miracl-corpus-v1.0-sw"
         for languages in ((), ("sw",)):
             with pytest.raises(DataError) as raised:
                 load(tmp_path, *languages)
-            assert "lacks docs-0.jsonl.gz, docs-2.jsonl.gz, and has docs-4" in raised.value.message
-            assert "Copy the files of miracl-corpus-v1.0-sw again" in raised.value.hint
+            missing = f"lacks {folder}/docs-0.jsonl.gz, {folder}/docs-2.jsonl.gz"
+            assert raised.value.message.endswith(missing)
+            assert "Take the files from " in raised.value.hint
+
+    def test_a_gap_in_a_language_that_nobody_named(self, tmp_path: Path) -> None:
+        write_miracl(tmp_path, "yo", shards=[[row] for row in PASSAGES])
+        passage_file(tmp_path, "yo", 1).unlink()
+        retrieval = load(write_miracl(tmp_path))
+        assert [*retrieval.queries] == ["sw"]
+        assert "languages left out, whose files are not all here: yo" in retrieval.provenance.notes
+        for given in ({"strict": True}, {"languages": ("sw", "yo")}):
+            options = {"data_dir": str(tmp_path), "cache_dir": str(tmp_path / "cache"), **given}
+            with pytest.raises(DataError, match=r"lacks miracl-corpus-v1.0-yo/docs-1.jsonl.gz$"):
+                miracl().load(TaskOptions(**options))  # type: ignore[arg-type]
 
     def test_a_shard_that_is_there_in_both_forms(self, tmp_path: Path) -> None:
         write_miracl(tmp_path)
@@ -457,7 +495,11 @@ class TestRealData:
         assert not any("not there" in note for note in retrieval.provenance.notes)
 
     def test_the_stand_in_is_read_whole(self, real_data: Path, tmp_path: Path) -> None:
-        retrieval = load(real_data / "tydi-miracl", cache_dir=str(tmp_path), strict=True)
+        retrieval = load(real_data / "tydi-miracl", cache_dir=str(tmp_path))
+        flaws = ("that are", "without", "left out")  # it is a stand-in: only the counts are others
+        notes = " ".join(retrieval.provenance.notes)
+        assert not any(flaw in notes for flaw in flaws)
+        assert "counts differ from those published: fi, ko, sw, te" in notes
         assert {
             language: (len(retrieval.queries[language]), len(retrieval.documents[language]))
             for language in retrieval.queries

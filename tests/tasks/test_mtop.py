@@ -188,7 +188,11 @@ class TestFiles:
         ("bad", "said"),
         [
             ("1\tIN:GET_WEATHER\ttext", "line 2: 3 columns, not 8"),
-            ("", "line 2: 1 columns, not 8"),
+            ("\nx", "line 3: 1 columns, not 8"),  # a blank line is passed over, and counted
+            (
+                line("2", "a", "[IN:A [SL:B " * 300 + "] " * 600),
+                "line 2, column 319: decoupled form: '[IN:A' is nested deeper than 50",
+            ),
             (line("2", "a\tb", FORM), "line 2: 9 columns, not 8: a stray tab?"),
             (line(" ", "a", FORM), "line 2: the id is missing"),
             (line("2", " ", FORM), "line 2: the utterance is missing"),
@@ -215,7 +219,7 @@ class TestFiles:
         with pytest.raises(DataError) as caught:
             self.read(tmp_path, f"{good}\n{bad}\n".encode())
         assert said in caught.value.message
-        assert "train.txt" in caught.value.message
+        assert "train.txt, line " in caught.value.message
         assert caught.value.hint == "Take it."
 
     def test_the_column_is_that_of_the_line(self, tmp_path: Path) -> None:
@@ -224,9 +228,19 @@ class TestFiles:
             self.read(tmp_path, f"{text}\n".encode())
         assert text[28:].startswith("[IN:GET_WEATHER [")
 
-    @pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"])
+    @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \n", b"\n\n"])
+    def test_blank_lines_are_passed_over(self, tmp_path: Path, blank: bytes) -> None:
+        lines = [line(name, "x", FORM).encode() + b"\n" for name in ("1", "2")]
+        found = self.read(tmp_path, blank.join([*lines, b""]))
+        assert [each.id for each in found] == ["1", "2"]
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"train.txt: No such file"):
+            read_mtop(tmp_path / "train.txt", "hi")
+
+    @pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", b" \r\n\n"])
     def test_an_empty_file(self, tmp_path: Path, content: bytes) -> None:
-        with pytest.raises(DataError, match=r"holds no utterance|1 columns"):
+        with pytest.raises(DataError, match=r"train.txt: holds no utterance"):
             self.read(tmp_path, content)
 
     def test_not_utf8(self, tmp_path: Path) -> None:

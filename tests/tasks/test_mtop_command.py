@@ -113,7 +113,7 @@ def test_a_bad_file_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text("\n".join(lines), "utf-8")
     done = run(desk, "--tasks", "mtop", "--data-dir", "data")
     assert done.code == 4
-    assert "train.txt: line 5, column" in done.err
+    assert "train.txt, line 5, column" in done.err
     assert "unbalanced brackets" in done.err
     assert "Traceback" not in done.err
 

@@ -11,11 +11,19 @@ from mlir_harness import check
 from mlir_harness.protocols import TaskOptions
 from mlir_harness.types import Retrieval
 from mlir_tasks.lareqa import mlqa_r, xquad_r
+from mlir_tasks.miracl import miracl, miracl_judged
 from mlir_tasks.mtop import mtop, mtop_parallel
 from mlir_tasks.mtop_files import read_mtop
 from mlir_tasks.places import SAMPLES
 
-MAKERS = {"mtop": mtop, "mtop-parallel": mtop_parallel, "xquad-r": xquad_r, "mlqa-r": mlqa_r}
+MAKERS = {
+    "mtop": mtop,
+    "mtop-parallel": mtop_parallel,
+    "xquad-r": xquad_r,
+    "mlqa-r": mlqa_r,
+    "miracl": miracl,
+    "miracl-judged": miracl_judged,
+}
 SCRIPTS = {
     **dict.fromkeys(["ar", "fa"], "ARABIC"),
     **dict.fromkeys(["en", "de", "fr", "es", "tr", "vi", "fi", "id", "sw", "yo"], "LATIN"),
@@ -29,6 +37,12 @@ SCRIPTS = {
     "ko": "HANGUL",
     "ja": "HIRAGANA",
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is prepared of MIRACL's passages is kept, but not in the home of whoever tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def load(name: str) -> Retrieval:
@@ -73,6 +87,13 @@ def test_lareqa_has_the_promised_paragraphs_and_questions() -> None:
         assert len(retrieval.queries) == languages
         assert len({each for held in retrieval.queries.values() for each in held.ids}) == questions
         assert len({each for held in retrieval.clusters.values() for each in held}) == paragraphs
+
+
+def test_miracl_has_the_promised_passages_and_topics_in_every_language() -> None:
+    retrieval = load("miracl")
+    assert {*retrieval.queries} == {*SCRIPTS} - {"el", "tr", "vi"}
+    assert {len(held) for held in retrieval.documents.values()} == {16}
+    assert {len(held) for held in retrieval.queries.values()} == {8}
 
 
 def test_the_two_question_sets_have_other_topics() -> None:
