@@ -161,9 +161,12 @@ class Miracl:
                 "X→all: own-language judgements only, passages of other languages count "
                 "as not relevant"
             )
+        ranked = {each: len(part.corpus.collection) for each, part in parts.items()}
+        held = {each: part.corpus.passages for each, part in parts.items()}
         for what, counts in (
             ("topics", {each: len(part.topics) for each, part in parts.items()}),
-            ("passages", {each: part.corpus.passages for each, part in parts.items()}),
+            ("passages ranked" if self.judged else "passages", ranked),
+            *((("passages there are", held),) if self.judged else ()),
         ):
             notes.append(f"{what}: " + ", ".join(f"{each} {n}" for each, n in counts.items()))
         if left_out:

@@ -245,7 +245,7 @@ class TestJudged:
     def test_says_that_it_is_not_comparable(self, tmp_path: Path) -> None:
         notes = load(write_miracl(tmp_path), task=miracl_judged()).provenance.notes
         assert "not comparable with scores on all passages" in notes[0]
-        assert "passages: sw 5" in notes
+        assert "passages ranked: sw 4" in notes
         assert not any(
             "not comparable" in note for note in load(write_miracl(tmp_path)).provenance.notes
         )

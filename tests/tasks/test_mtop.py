@@ -13,8 +13,9 @@ from mlir_harness import check
 from mlir_harness.errors import DataError, Unavailable, UsageError
 from mlir_harness.protocols import TaskOptions
 from mlir_harness.types import Retrieval, Role, SettingKind
-from mlir_tasks.mtop import mtop, mtop_parallel
+from mlir_tasks.mtop import mtop
 from mlir_tasks.mtop_files import read_mtop
+from mlir_tasks.mtop_parallel import mtop_parallel
 
 FORM = "[IN:GET_WEATHER [SL:DATE_TIME today ] ]"
 

@@ -184,3 +184,12 @@ def test_a_real_file_is_as_published_until_it_is_cut(tmp_path: Path, real_data: 
     english = tmp_path / "data" / "mtop" / "en" / "eval.txt"
     english.write_bytes(b"".join(english.read_bytes().splitlines(keepends=True)[:2000]))
     assert verified(Desk(tmp_path), *what)["eval utterances (en)"] == (2235, 2000)
+
+
+def test_the_split_that_is_there_is_named(tmp_path: Path) -> None:
+    folder = write_mtop(tmp_path / "data" / "mtop")
+    for file in folder.glob("*/test.txt"):
+        file.unlink()
+    done = run(Desk(tmp_path), "--tasks", "mtop", "--data-dir", "data")
+    assert done.code == 4
+    assert "--split eval is there" in done.err

@@ -10,7 +10,7 @@ from mlir_harness import files
 from mlir_harness.errors import DataError
 from mlir_harness.fetching.homes import home
 from mlir_harness.protocols import TaskOptions
-from mlir_tasks.mtop import mtop_parallel
+from mlir_tasks.mtop_parallel import mtop_parallel
 from mlir_tasks.places import locate, prepared
 
 WANTED = ("en/test.txt", "de/test.txt")

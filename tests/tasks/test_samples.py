@@ -12,8 +12,9 @@ from mlir_harness.protocols import TaskOptions
 from mlir_harness.types import Retrieval
 from mlir_tasks.lareqa import mlqa_r, xquad_r
 from mlir_tasks.miracl import miracl, miracl_judged
-from mlir_tasks.mtop import mtop, mtop_parallel
+from mlir_tasks.mtop import mtop
 from mlir_tasks.mtop_files import read_mtop
+from mlir_tasks.mtop_parallel import mtop_parallel
 from mlir_tasks.places import SAMPLES
 
 MAKERS = {
