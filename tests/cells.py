@@ -55,7 +55,7 @@ def searched(cell: CellResult, recall: float, **changes: Any) -> CellResult:
 
     result = SearchResult(
         search="faiss:IVF1024,PQ48@nprobe=16",
-        library="faiss 1.9.0",
+        engine="faiss 1.9.0",
         measure="AP@100",
         summary={kind: figures(means["AP"]) for kind, means in cell.summary.items()},
         settings={row.id: figures(row.measures["AP"]) for row in cell.settings},

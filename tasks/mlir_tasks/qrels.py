@@ -21,7 +21,7 @@ from mlir_tasks.notes import flawed
 from mlir_tasks.places import listed
 
 _HEADER = ["query-id", "corpus-id", "score"]
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")  # some exports write 1.0
 _COLUMNS = {3: "query, document, score", 4: "topic, iteration, document, grade"}
 _NAMED = 3  # ids that a note lists
 
@@ -117,9 +117,11 @@ def parse(lines: Iterable[tuple[int, str]], file: Path, hint: str = "") -> Itera
         topic, document, grade = fields[0], fields[-2], fields[-1].strip()
         if not topic or not document:
             raise failure(file, number, "an id is empty", hint)
-        if not _INTEGER.fullmatch(grade):
-            raise failure(file, number, f"the grade {quoted(grade)} is no integer", hint)
-        yield Judgement(topic, document, int(grade), f"{file}, line {number}")
+        whole = _INTEGER.fullmatch(grade)
+        if not whole:
+            header = f"; a header would be {' '.join(_HEADER)}" if number == 1 else ""
+            raise failure(file, number, f"the grade {quoted(grade)} is no integer{header}", hint)
+        yield Judgement(topic, document, int(whole[1]), f"{file}, line {number}")
 
 
 def gather(judgements: Iterable[Judgement], hint: str = "") -> Qrels:

@@ -347,7 +347,7 @@ def test_what_is_stored_and_spoilt_is_measured_again(crowd: Any, tmp_path: Path)
 def test_what_somebody_edited_is_not_believed(tmp_path: Path, old: str, new: str) -> None:
     asked = Search("Flat", "", "faiss 1")
     held = search.SearchResult(
-        asked.name, asked.library, summary={"monolingual": {"recall": 1.0}}, cost={"threads": 2}
+        asked.name, asked.engine, summary={"monolingual": {"recall": 1.0}}, cost={"threads": 2}
     )
     search.write(tmp_path, held)
     assert search.read(tmp_path, asked) is not None
@@ -408,7 +408,7 @@ def test_a_search_that_nobody_knows_ends_the_run_before_it_begins(
 def test_a_factory_is_tried_on_a_dimension_that_suits_it(factory: str) -> None:
     asked = index.checked(search.parse(f"faiss:{factory}"))
     assert asked is not None
-    assert asked.library.startswith("faiss 1.")
+    assert asked.engine.startswith("faiss 1.")
 
 
 def test_an_index_that_does_not_fit_the_vectors_leaves_the_exact_scores(tmp_path: Path) -> None:

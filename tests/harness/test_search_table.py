@@ -34,7 +34,7 @@ def test_table() -> None:
 
 
 def test_hostile_strings_stay_text() -> None:
-    cell = searched(hostile(), 0.5, search=HOSTILE, library=HOSTILE, measure=HOSTILE)
+    cell = searched(hostile(), 0.5, search=HOSTILE, engine=HOSTILE, measure=HOSTILE)
     shown = drawn(search_table.summary([cell]))
     assert "[red]a[/b]" in shown
     assert "\x1b" not in shown
@@ -82,7 +82,7 @@ def test_json() -> None:
     first, _, _, exact, wrong, broken = json.loads(formats.as_json(CELLS))["cells"]
     assert exact["search"] is broken["search"] is None
     assert list(first["search"]) == [
-        *("search", "library", "reason", "hint", "measure", "summary", "settings", "cost", "notes"),
+        *("search", "engine", "reason", "hint", "measure", "summary", "settings", "cost", "notes"),
     ]
     assert first["search"]["settings"]["en→hi"] == {"recall": 1, "found": 0.375, "exact": 0.375}
     assert first["search"]["summary"]["multilingual"]["exact"] == 0.4375

@@ -68,8 +68,8 @@ class TestReading:
             ("q Q0 d", "line 2: 3 columns, not 4 (topic, iteration, document, grade)"),
             ("q", "line 2: 1 columns, not 4"),
             ("q Q0 d 1 x", "line 2: 5 columns, not 4"),
-            ("q Q0 d 1.0", "line 2: the grade '1.0' is no integer"),
-            ("q Q0 d 1_0", "line 2: the grade '1_0' is no integer"),
+            ("q Q0 d 1.5", "line 2: the grade '1.5' is no integer"),
+            ("q Q0 d 1.5", "line 2: the grade '1.5' is no integer"),
             ("q Q0 d ١", "is no integer"),
             ("q Q0 d " + "9" * 5000, "is no integer"),
             ("q\tQ0\t\t1", "line 2: an id is empty"),
@@ -161,3 +161,13 @@ def test_rows_are_those_of_the_judged_ids(
             for (topic, document), grade in judged.items()
             if topic == query and grade >= 1 and document in documents
         }
+
+
+def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
+    judged = parse([(1, "q\td\t1.0"), (2, "q\te\t0.")], tmp_path / "qrels.tsv")
+    assert [each.grade for each in judged] == [1, 0]
+
+
+def test_another_header_is_told_from_a_judgement(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a header would be query-id corpus-id score"):
+        list(parse([(1, "query\tdocument\trelevance")], tmp_path / "qrels.tsv"))

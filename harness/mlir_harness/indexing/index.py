@@ -64,7 +64,7 @@ def checked(search: Search | None) -> Search | None:
             reply = ask(job, Path(folder))
     except HarnessError as error:
         raise UsageError(f"--search {plain(search.name)}: {error.message}", error.hint) from error
-    return replace(search, library=f"faiss {reply.version}")
+    return replace(search, engine=f"faiss {reply.version}")
 
 
 def _trial_dimension(factory: str) -> int:
@@ -169,7 +169,7 @@ def place(cache: Path, encoder: str, search: Search, vectors: FloatArray, rows: 
     # What is set while searching leaves the index as it is.
     parameters = search.parameters.split(",") if search.parameters else []
     building = sorted(each for each in parameters if "efConstruction" in each)
-    parts = [search.library, search.factory, building, state.hexdigest()]
+    parts = [search.engine, search.factory, building, state.hexdigest()]
     name = fingerprint.of_json("index", parts)
     return cache / "indexes" / encoder / f"{name}.faiss"
 

@@ -25,12 +25,12 @@ class Search:
     Attributes:
         factory: FAISS's index-factory string, such as "IVF1024,PQ48".
         parameters: FAISS's search parameters, such as "nprobe=16"; "" for its own defaults.
-        library: "faiss 1.9.0"; "" before it was asked.
+        engine: "faiss 1.9.0"; "" before it was asked.
     """
 
     factory: str
     parameters: str = ""
-    library: str = ""
+    engine: str = ""
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class SearchResult:
 
     Attributes:
         search: its name.
-        library: what it was done with, and which version.
+        engine: what it was done with, and which version.
         reason, hint: why there are no figures, and what to do.
         measure: the main measure over the first `DEPTH` places, such as "AP@100".
         summary: kind of setting -> means over its settings of "recall" (share of the exact
@@ -76,7 +76,7 @@ class SearchResult:
     """
 
     search: str
-    library: str
+    engine: str
     reason: str | None = None
     hint: str | None = None
     measure: str = ""
@@ -99,11 +99,11 @@ def _file(folder: Path, name: str, library: str) -> Path:
 def read(folder: Path, search: Search) -> SearchResult | None:
     """What is stored of a search beside exact results; None if nothing usable is."""
     try:
-        held = json.loads(_file(folder, search.name, search.library).read_text("utf-8"))
+        held = json.loads(_file(folder, search.name, search.engine).read_text("utf-8"))
         if held.pop("schema") != _SCHEMA:
             return None
         result = SearchResult(**held | {"notes": tuple(held["notes"]), "stored": True})
-        if (result.search, result.library) != (search.name, search.library):
+        if (result.search, result.engine) != (search.name, search.engine):
             return None
         # Somebody may have edited it: every number that tables show must be one.
         for means in (result.cost, *result.summary.values(), *result.settings.values()):
@@ -121,12 +121,12 @@ def write(folder: Path, result: SearchResult) -> None:
         StoreError: disk full, folder read-only.
     """
     content = json.dumps({"schema": _SCHEMA} | result.as_dict(), indent=1, allow_nan=False)
-    path = _file(folder, result.search, result.library)
+    path = _file(folder, result.search, result.engine)
     with files.writing("results", path, _HINT):
         files.replace_file(path, f"{content}\n".encode())
 
 
 def failed(search: Search, reason: str, hint: str, traceback: str = "") -> SearchResult:
     """A search that gave nothing."""
-    result = SearchResult(search.name, search.library, reason, hint)
+    result = SearchResult(search.name, search.engine, reason, hint)
     return replace(result, traceback=traceback)

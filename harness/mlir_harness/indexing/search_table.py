@@ -91,7 +91,7 @@ def notes_of(members: Sequence[tuple[CellResult, SearchResult]]) -> list[str]:
         else "",
         f"queries/s: a query counts once for each index it is put to; "
         f"{_threads(cost['threads'])} for both searches. Built by one thread.",
-        f"{plain(result.library)}; {cost['documents']:,.0f} documents.",
+        f"{plain(result.engine)}; {cost['documents']:,.0f} documents.",
     ]
     if "IVF" in result.search and "nprobe" not in result.search:
         more = plain(f"{result.search}{',' if '@' in result.search else '@'}nprobe=8")

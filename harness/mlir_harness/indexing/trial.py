@@ -138,7 +138,7 @@ def tried(
     documents = sum(len(bench.layout.pools[place]) for place in places)
     return SearchResult(
         search=asked.name,
-        library=asked.library,
+        engine=asked.engine,
         measure=str(measure),
         summary=_means(task, settings),
         settings=settings,
