@@ -69,7 +69,7 @@ class TestReading:
             ("q", "line 2: 1 columns, not 4"),
             ("q Q0 d 1 x", "line 2: 5 columns, not 4"),
             ("q Q0 d 1.5", "line 2: the grade '1.5' is no integer"),
-            ("q Q0 d 1.5", "line 2: the grade '1.5' is no integer"),
+            ("q Q0 d 1_0", "line 2: the grade '1_0' is no integer"),
             ("q Q0 d ١", "is no integer"),
             ("q Q0 d " + "9" * 5000, "is no integer"),
             ("q\tQ0\t\t1", "line 2: an id is empty"),
