@@ -92,6 +92,10 @@ def evaluate(
     gain: Literal["linear", "exponential"] = "linear",
     depth: int | None = None,
     search: str = "exact",
+    weights: Mapping[str, str | Path] | None = None,
+    checkpoints: str | Path | None = None,
+    isolate: bool = False,
+    timeout: float | None = None,
 ) -> Report:
     """Evaluate encoders on tasks, as `mlir-harness run` does.
 
@@ -114,6 +118,11 @@ def evaluate(
         gain: of nDCG.
         depth: documents per query in the top lists; None for the task's own.
         search: "exact", or "faiss:FACTORY" to compare an index with it; needs faiss-cpu.
+        weights: encoder name -> the folder with its weights.
+        checkpoints: where trained encoders are; None for $MLIR_HARNESS_CHECKPOINTS, else
+            the folder `checkpoints`.
+        isolate: each encoder works in a process of its own, so that a crash costs one cell.
+        timeout: seconds it may go without finishing a batch; implies `isolate`.
 
     Raises:
         UsageError: a name, language or option is unknown.
@@ -140,6 +149,10 @@ def evaluate(
         gain=gain,
         depth=depth,
         search=search,
+        weights={name: str(folder) for name, folder in (weights or {}).items()},
+        checkpoints=None if checkpoints is None else Path(checkpoints),
+        isolate=isolate or timeout is not None,
+        timeout=runner.TIMEOUT if timeout is None else timeout,
     )
     watcher = runner.Silent()
     return Report(tuple(runner.run(runner.prepare(request, watcher), watcher)))

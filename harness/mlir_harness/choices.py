@@ -74,14 +74,15 @@ def attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
 
 
 def check_options(request: Request, chosen: Sequence[Choice]) -> None:
-    """Raise UsageError if an option is given for what is not chosen."""
+    """Raise UsageError if an option, or weights, are given for what is not chosen."""
     known = sorted(set().union(*map(_names, chosen)))
-    for name in request.options:
-        if name not in known:
-            raise UsageError(
-                f"--option is given for {plain(name)!r}, which is not part of this run",
-                did_you_mean(name, known),
-            )
+    for flag, given in (("--option", request.options), ("--weights", request.weights)):
+        for name in given:
+            if name not in known:
+                raise UsageError(
+                    f"{flag} is given for {plain(name)!r}, which is not part of this run",
+                    did_you_mean(name, known),
+                )
 
 
 def _names(choice: Choice) -> set[str]:
@@ -93,10 +94,12 @@ def _spec(choice: Choice) -> str:
 
 
 def options_of(choice: Choice, request: Request) -> dict[str, str]:
-    """The options that a request gives to a plugin, by whatever name."""
+    """The options that a request gives to a plugin, by whatever name; its weights are one."""
     merged: dict[str, str] = {}
     for name in (choice.plugin.name, _spec(choice), choice.label):  # the more special name wins
         merged |= request.options.get(name, {})
+        if name in request.weights:
+            merged["weights"] = request.weights[name]
     return merged
 
 

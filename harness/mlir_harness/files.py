@@ -141,6 +141,11 @@ def cache_folder() -> Path:
     return cache / "mlir-harness"
 
 
+def checkpoint_folder() -> Path:
+    """Where trained encoders are kept: MLIR_HARNESS_CHECKPOINTS, else `checkpoints` right here."""
+    return expanded(os.environ.get("MLIR_HARNESS_CHECKPOINTS") or "checkpoints")
+
+
 def expanded(path: str | Path) -> Path:
     """`path` with the user's home for ~, where there is such a user."""
     try:

@@ -8,7 +8,8 @@ import numpy as np
 
 from mlir_harness import speeds
 from mlir_harness.loading import LoadedTask
-from mlir_harness.prepare import Prepared, ReadyEncoder
+from mlir_harness.making import ReadyEncoder
+from mlir_harness.prepare import Prepared
 from mlir_harness.protocols import Context, Counts
 
 

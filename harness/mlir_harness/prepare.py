@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from mlir_harness import fingerprint, registry, shelf, sources
+from mlir_harness import registry, shelf
 from mlir_harness.cache import Cache
-from mlir_harness.choices import Failed, attempt, blamed, check_options, choices, options_of, wrong
-from mlir_harness.errors import Unavailable
+from mlir_harness.choices import Failed, attempt, check_options, choices
 from mlir_harness.indexing import index, search
 from mlir_harness.indexing.search import Search
 from mlir_harness.loading import LoadedTask, check_languages, load_task, make_task
-from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Task
+from mlir_harness.making import ReadyEncoder, make_encoder
+from mlir_harness.protocols import Task
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request, Watcher
 from mlir_harness.shelf import Shelf
-from mlir_harness.text import plain
 from mlir_harness.types import Collection, Role
 
 _Made = TypeVar("_Made")
-
-
-@dataclass(frozen=True)
-class ReadyEncoder:
-    """An encoder that was made; its weights may not be loaded yet."""
-
-    choice: Choice
-    encoder: Encoder
-    info: EncoderInfo
-    fingerprint: str
-
-    def close(self) -> None:
-        if isinstance(self.encoder, Closes):
-            self.encoder.close()
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     tasks = choices(Kind.TASK, request.tasks)
     check_options(request, [*encoders, *tasks])
     searched = index.checked(search.parse(request.search))
-    ready = [attempt(choice, partial(_make_encoder, choice, request)) for choice in encoders]
+    ready = [attempt(choice, partial(make_encoder, choice, request)) for choice in encoders]
     made = [attempt(choice, partial(make_task, choice)) for choice in tasks]
     check_languages(request, [each for each in made if not isinstance(each, Failed)])
     loaded = [
@@ -116,26 +101,3 @@ def _or_raise(made: _Made | Failed) -> _Made:
     if isinstance(made, Failed):
         raise made.error
     return made
-
-
-def _make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
-    options = options_of(choice, request)
-    given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
-    with blamed(choice, given=given):
-        encoder = registry.create(choice, options, request.offered)
-    if not isinstance(encoder, Encoder):
-        raise wrong(choice, encoder, "an encoder (with `info` and `encode`)")
-    info = encoder.info
-    if not isinstance(info, EncoderInfo):
-        raise wrong(choice, info, "an EncoderInfo as its `info`")
-    if info.similarity not in ("cosine", "dot"):
-        raise Unavailable(
-            f"encoder {plain(choice.label)} compares by {plain(str(info.similarity))!r}",
-            "Its similarity must be 'cosine' or 'dot'.",
-        )
-    info = replace(
-        info,
-        revision=sources.revision(choice.plugin, str(info.revision or "")),
-        options={str(name): str(value) for name, value in info.options.items()},
-    )
-    return ReadyEncoder(choice, encoder, info, fingerprint.of_encoder(choice.plugin.origin, info))

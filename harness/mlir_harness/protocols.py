@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from mlir_harness.types import (
     Array,
+    Collection,
     DoubleArray,
     FloatArray,
     IntArray,
@@ -145,6 +146,45 @@ class Closes(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Fits(Protocol):
+    """An encoder whose vectors depend on all the documents (BM25 counts in how many a word is)."""
+
+    def fit(self, documents: Sequence[Collection]) -> Encoder:
+        """An encoder for these documents and for queries to them; the receiver is not changed.
+
+        Args:
+            documents: of one task, a collection per language. Their content is part of the key
+                that vectors are cached under.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The packages that an encoder needs and that cannot be installed beside the harness.
+
+    Attributes:
+        requirements: PEP 508, pinned: "laserembeddings[zh,ja]==1.1.2".
+        python: the version of the interpreter, 3.11 or later: "3.11".
+    """
+
+    requirements: tuple[str, ...]
+    python: str
+
+
+@runtime_checkable
+class Isolated(Protocol):
+    """A factory whose encoders work in a process, and with packages, of their own.
+
+    The factory itself is called in both: here for `info`, there to encode. Its module imports
+    what `environment` brings only when it encodes.
+    """
+
+    @property
+    def environment(self) -> Environment: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
     """What the person who runs a task may choose.
@@ -254,10 +294,27 @@ class Count:
 
 @runtime_checkable
 class Fetches(Protocol):
-    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what."""
+    """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what.
+
+    Of tasks, the task itself is asked. Of encoders, which cannot be made without their files, it
+    is the factory; one that takes a parameter `files` is told the folder where they are kept.
+    """
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """The files of these languages; () for all."""
+        ...
+
+
+@runtime_checkable
+class Finishes(Protocol):
+    """An encoder's factory whose downloaded files need work before they can be used."""
+
+    def finish(self, files: str) -> None:
+        """Do it, once all files have come; `files` is the folder where they are.
+
+        Raises:
+            Unavailable: it cannot be done here.
+        """
         ...
 
 

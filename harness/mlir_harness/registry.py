@@ -19,7 +19,7 @@ from mlir_harness import sources
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
 from mlir_harness.text import described, did_you_mean, plain
 
-_OWN = "mlir-harness"
+OWN = "mlir-harness"
 _ALIAS = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 
 
@@ -83,7 +83,7 @@ def plugins(kind: Kind) -> tuple[Plugin, ...]:
     }
     found: dict[tuple[str, str, str], Plugin] = {}
     for point, distribution, version in _entry_points(kind.group, kind.schemes):
-        third_party = distribution != _OWN
+        third_party = distribution != OWN
         names = {point.name, f"{distribution}/{point.name}"}
         if names & disabled or (third_party and "third-party" in disabled):
             continue
@@ -213,8 +213,8 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
             into this, so that a broken plugin never takes the program down.
     """
     plugin = choice.plugin
-    factory = _load(plugin)
-    signature = _signature(factory)
+    made_by = factory(plugin)
+    signature = _signature(made_by)
     known = signature.parameters if signature else {}
     arguments = {name: value for name, value in offered.items() if name in known} | dict(options)
     positional = []
@@ -232,7 +232,7 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
             f"Its options: {', '.join(sorted(map(plain, known))) or 'none'}.",
         ) from error
     try:
-        return factory(*positional, **arguments)
+        return made_by(*positional, **arguments)
     except (HarnessError, KeyboardInterrupt):
         raise
     except BaseException as error:  # also sys.exit, which ends the plugin, not the run
@@ -246,7 +246,12 @@ def _signature(factory: Callable[..., Any]) -> inspect.Signature | None:
         return None  # some built-in callables do not tell
 
 
-def _load(plugin: Plugin) -> Callable[..., Any]:
+def factory(plugin: Plugin) -> Callable[..., Any]:
+    """Import the plugin; what its entry point names, which makes encoders or tasks.
+
+    Raises:
+        Unavailable: it cannot be imported, or names nothing that can be called.
+    """
     module, _, attribute = plugin.value.partition(":")
     try:
         loaded: Any = importlib.import_module(module.strip())

@@ -19,6 +19,7 @@ KINDS = {
     "cross": SettingKind.CROSS_LINGUAL,
     "multi": SettingKind.MULTILINGUAL,
 }
+TIMEOUT = 1800.0
 Ties: TypeAlias = Literal["hash", "trec"]
 Data: TypeAlias = Literal["auto", "real", "sample"]
 
@@ -42,6 +43,11 @@ class Request:
         offered: options for every encoder that knows them (device, precision, token_budget).
         ties, gain, depth: see scoring.Scoring; depth None for the task's own.
         search: "exact", or an approximate search to compare with it (see search.parse).
+        weights: name or label of an encoder -> the folder with its weights.
+        checkpoints: where trained encoders are looked for; None for $MLIR_HARNESS_CHECKPOINTS,
+            else the folder `checkpoints`.
+        isolate: every encoder works in a process of its own.
+        timeout: seconds that an isolated encoder may go without finishing a batch.
     """
 
     encoders: Sequence[str]
@@ -62,6 +68,10 @@ class Request:
     gain: Gain = "linear"
     depth: int | None = None
     search: str = "exact"
+    weights: Mapping[str, str] = field(default_factory=dict)
+    checkpoints: Path | None = None
+    isolate: bool = False
+    timeout: float = TIMEOUT
 
     def checked(self) -> Request:
         """The same with absolute paths, which stay right if a plugin changes the folder.
@@ -82,6 +92,10 @@ class Request:
             raise UsageError(
                 "--data sample and --data-dir exclude each other", "Leave one of them out."
             )
+        if not self.timeout > 0:
+            raise UsageError(
+                f"a time-out of {self.timeout} seconds", "Give seconds, more than none."
+            )
         if self.depth is not None and self.depth < scoring.LANGUAGES_CUTOFF:
             raise UsageError(
                 f"a depth of {self.depth} is too small",
@@ -92,6 +106,8 @@ class Request:
             data_dir=None if self.data_dir is None else str(_absolute(Path(self.data_dir))),
             output=None if self.output is None else _absolute(self.output),
             cache_dir=_absolute(self.cache_dir or files.cache_folder()),
+            weights={name: str(_absolute(Path(where))) for name, where in self.weights.items()},
+            checkpoints=_absolute(self.checkpoints or files.checkpoint_folder()),
         )
 
 

@@ -13,14 +13,16 @@ from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.indexing import trial
 from mlir_harness.loading import LoadedTask
-from mlir_harness.prepare import Prepared, ReadyEncoder, prepare
+from mlir_harness.making import ReadyEncoder
+from mlir_harness.prepare import Prepared, prepare
 from mlir_harness.records import settings_rows, tables
-from mlir_harness.request import Request, Silent, Watcher
+from mlir_harness.request import TIMEOUT, Request, Silent, Watcher
 from mlir_harness.results import CellResult, Store
 from mlir_harness.text import described
 from mlir_harness.types import Role
 
 __all__ = [
+    "TIMEOUT",
     "Failed",
     "LoadedTask",
     "Prepared",

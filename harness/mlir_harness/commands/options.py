@@ -95,6 +95,30 @@ def encoding(command: _Command) -> _Command:
             metavar="N",
             help="Padded tokens per batch; default the encoder's own.",
         ),
+        click.option(
+            "--weights",
+            multiple=True,
+            callback=_weights,
+            metavar="NAME=FOLDER",
+            help="Where the weights of an encoder are; repeatable.",
+        ),
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Where trained encoders are; default $MLIR_HARNESS_CHECKPOINTS or ./checkpoints.",
+        ),
+        click.option(
+            "--isolate",
+            is_flag=True,
+            help="Run each encoder in a process of its own: a crash costs one cell.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            help="How long an encoder may go without finishing a batch; implies --isolate.",
+        ),
     )
 
 
@@ -202,6 +226,10 @@ def request(asked: dict[str, Any]) -> Request:
 
     offered = {key: value for key in _OFFERED if (value := asked.pop(key)) is not None}
     data_dir = asked.pop("data_dir")
+    if asked["timeout"] is None:
+        del asked["timeout"]
+    else:
+        asked["isolate"] = True  # nothing else can be stopped
     return Request(**asked, offered=offered, data_dir=None if data_dir is None else str(data_dir))
 
 
@@ -231,3 +259,14 @@ def _options(
             )
         options.setdefault(name, {})[key] = given
     return options
+
+
+def _weights(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    del ctx, param
+    weights: dict[str, str] = {}
+    for each in value:
+        name, equals, folder = each.partition("=")
+        if not (equals and name and folder):
+            raise click.BadParameter(f"{each!r} is not NAME=FOLDER, such as xlmr=models/xlmr")
+        weights[name] = folder
+    return weights

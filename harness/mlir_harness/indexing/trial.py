@@ -18,8 +18,9 @@ from mlir_harness.indexing.bench import HINT, Bench, Mapped
 from mlir_harness.indexing.job import Job, Part, timed
 from mlir_harness.indexing.search import DEPTH, Search, SearchResult
 from mlir_harness.loading import LoadedTask
+from mlir_harness.making import ReadyEncoder
 from mlir_harness.measures import Measure
-from mlir_harness.prepare import Prepared, ReadyEncoder
+from mlir_harness.prepare import Prepared
 from mlir_harness.rank import Corpus, Question, processors, rank
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult, Store

@@ -1,0 +1,82 @@
+"""Encoders are made: told what is given to them, and held against their contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlir_harness import fingerprint, registry, sources
+from mlir_harness.choices import blamed, options_of, wrong
+from mlir_harness.errors import Unavailable
+from mlir_harness.protocols import Closes, Encoder, EncoderInfo
+from mlir_harness.registry import Choice, Plugin
+from mlir_harness.request import Request
+from mlir_harness.text import plain, slug
+
+
+@dataclass(frozen=True)
+class ReadyEncoder:
+    """An encoder that was made; its weights may not be loaded yet."""
+
+    choice: Choice
+    encoder: Encoder
+    info: EncoderInfo
+    fingerprint: str
+
+    def close(self) -> None:
+        if isinstance(self.encoder, Closes):
+            self.encoder.close()
+
+
+def make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
+    """The encoder, its weights not loaded.
+
+    Args:
+        choice: which one.
+        request: checked; it may have options, weights or folders for it.
+
+    Raises:
+        UsageError: it does not take the options that are given to it.
+        Unavailable: it cannot run here, or is no encoder.
+    """
+    options = options_of(choice, request)
+    given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
+    with blamed(choice, given=given):
+        encoder = registry.create(choice, options, offered(choice, request))
+    return _ready(choice, encoder)
+
+
+def offered(choice: Choice, request: Request) -> dict[str, object]:
+    """What an encoder is told if it wants to know: the general options, and where files are."""
+    return {
+        **request.offered,
+        "files": str(home(choice.plugin, request)),
+        "checkpoints": str(request.checkpoints),
+    }
+
+
+def home(plugin: Plugin, request: Request) -> Path:
+    """The folder of the files that are fetched for an encoder; it need not exist."""
+    assert request.cache_dir is not None  # noqa: S101  checked() fills it in
+    own = plugin.distribution == registry.OWN
+    name = plugin.name if own else slug(f"{plugin.distribution}-{plugin.name}")
+    return request.cache_dir / "encoders" / name
+
+
+def _ready(choice: Choice, encoder: object) -> ReadyEncoder:
+    if not isinstance(encoder, Encoder):
+        raise wrong(choice, encoder, "an encoder (with `info` and `encode`)")
+    info = encoder.info
+    if not isinstance(info, EncoderInfo):
+        raise wrong(choice, info, "an EncoderInfo as its `info`")
+    if info.similarity not in ("cosine", "dot"):
+        raise Unavailable(
+            f"encoder {plain(choice.label)} compares by {plain(str(info.similarity))!r}",
+            "Its similarity must be 'cosine' or 'dot'.",
+        )
+    info = replace(
+        info,
+        revision=sources.revision(choice.plugin, str(info.revision or "")),
+        options={str(name): str(value) for name, value in info.options.items()},
+    )
+    return ReadyEncoder(choice, encoder, info, fingerprint.of_encoder(choice.plugin.origin, info))
