@@ -10,7 +10,7 @@ from mlir_harness.choices import blamed, options_of, wrong
 from mlir_harness.errors import Unavailable
 from mlir_harness.protocols import Closes, Encoder, EncoderInfo
 from mlir_harness.registry import Choice, Plugin
-from mlir_harness.request import Request
+from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain, slug
 
 
@@ -28,17 +28,19 @@ class ReadyEncoder:
             self.encoder.close()
 
 
-def make_encoder(choice: Choice, request: Request) -> ReadyEncoder:
+def make_encoder(choice: Choice, request: Request, watcher: Watcher) -> ReadyEncoder:
     """The encoder, its weights not loaded.
 
     Args:
         choice: which one.
         request: checked; it may have options, weights or folders for it.
+        watcher: told of progress.
 
     Raises:
         UsageError: it does not take the options that are given to it.
         Unavailable: it cannot run here, or is no encoder.
     """
+    del watcher  # nothing is fetched for encoders yet
     options = options_of(choice, request)
     given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
     with blamed(choice, given=given):

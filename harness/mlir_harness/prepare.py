@@ -62,7 +62,9 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     tasks = choices(Kind.TASK, request.tasks)
     check_options(request, [*encoders, *tasks])
     searched = index.checked(search.parse(request.search))
-    ready = [attempt(choice, partial(make_encoder, choice, request)) for choice in encoders]
+    ready = [
+        attempt(choice, partial(make_encoder, choice, request, watcher)) for choice in encoders
+    ]
     made = [attempt(choice, partial(make_task, choice)) for choice in tasks]
     check_languages(request, [each for each in made if not isinstance(each, Failed)])
     loaded = [
