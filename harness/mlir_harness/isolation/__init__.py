@@ -1,0 +1,1 @@
+"""Encoders in processes, and with packages, of their own."""
