@@ -47,7 +47,7 @@ class _Place:
         machine = f"{sys.platform} {platform.machine()}"  # a home may be shared by several
         told = json.dumps([_FORMAT, machine, environment.python, requirements])
         key = hashlib.sha256(told.encode()).hexdigest()[:16]
-        return cls(cache / "environments" / key, requirements, environment.python)
+        return cls(cache.absolute() / "environments" / key, requirements, environment.python)
 
     def __str__(self) -> str:
         named = [each for each in self.requirements if each != _NEEDED] or [_NEEDED]

@@ -67,16 +67,25 @@ def install(uv: Path, script: Path, python: str, venv: Path, told: Callable[[str
     Raises:
         Unavailable: it cannot be made; says why. What was made of it is left.
     """
-    _run(uv, ["venv", "--no-project", "--python", python, str(venv)], script.parent, told)
+    _run(uv, ["venv", "--no-project", "--python", python, str(venv)], told)
     into = ["--python", str(interpreter(venv))]
-    _run(uv, ["pip", "install", *into, "-r", str(script)], script.parent, told)
+    _run(uv, ["pip", "install", *into, "-r", str(script)], told)
 
 
 def packages(uv: Path, venv: Path) -> list[str]:
-    """What is installed in `venv`: "torch==1.13.1", sorted."""
+    """What is installed in `venv`: "torch==1.13.1", sorted.
+
+    Raises:
+        Unavailable: nothing is, since this uv is too old to read inline metadata.
+    """
     into = ["--python", str(interpreter(venv))]
-    printed = _run(uv, ["pip", "freeze", *into], venv, lambda _: None)
-    return sorted(filter(_PACKAGE.fullmatch, printed))
+    printed = _run(uv, ["pip", "freeze", *into], lambda _: None)
+    found = sorted(filter(_PACKAGE.fullmatch, printed))
+    if not found:
+        raise Unavailable(
+            f"{uv} is too old: it does not read what a script declares", "pip install -U uv"
+        )
+    return found
 
 
 def interpreter(venv: Path) -> Path:
@@ -84,14 +93,12 @@ def interpreter(venv: Path) -> Path:
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _run(
-    uv: Path, arguments: Sequence[str], folder: Path, told: Callable[[str], None]
-) -> list[str]:
-    """Run uv in `folder`, where no project's configuration reaches it; the lines it printed."""
+def _run(uv: Path, arguments: Sequence[str], told: Callable[[str], None]) -> list[str]:
+    """Run uv; the lines it printed. All paths are absolute."""
     try:
         process = subprocess.Popen(  # noqa: S603  uv itself, and no shell
             [str(uv), "--color", "never", *arguments],
-            cwd=folder,
+            cwd=uv.absolute().anchor,  # it takes settings from projects above its folder
             env=_environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
