@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,12 +171,15 @@ class LaserEncoder:
 
     def _made(self, contents: Mapping[str, bytes]) -> Any:
         try:
+            import jieba
             import laserembeddings
         except ImportError as error:
             raise Unavailable(
                 f"laserembeddings cannot be imported: {error}",
                 "It works in an environment of its own, which the harness builds.",
             ) from error
+        # Its dictionary, else read from and written to a name in /tmp that anyone may take.
+        jieba.dt.tmp_dir = sys.prefix
         options = {"cpu": not _on_gpu(self._device), "max_tokens": self._tokens, "stable": True}
         try:
             return laserembeddings.Laser(
