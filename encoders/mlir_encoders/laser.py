@@ -54,6 +54,7 @@ class Laser:
         files: str = "",
         device: str = "auto",
         token_budget: int | str | None = None,
+        expected_revision: str = "",
     ) -> LaserEncoder:
         """The encoder.
 
@@ -62,6 +63,8 @@ class Laser:
             files: the folder where `mlir-harness fetch laser` keeps them.
             device: auto, cpu or cuda.
             token_budget: subwords a batch; None for the library's own.
+            expected_revision: what the harness files vectors under: no other files are loaded.
+                "" for what they are when `info` is asked.
 
         Raises:
             Unavailable: a file is missing.
@@ -80,7 +83,7 @@ class Laser:
                 f"the weights of LASER are not here: no {', '.join(missing)}",
                 "mlir-harness fetch laser, or --weights laser=FOLDER",
             )
-        return LaserEncoder(folder, device, _tokens(token_budget))
+        return LaserEncoder(folder, device, _tokens(token_budget), expected_revision)
 
 
 laser = Laser()
@@ -104,10 +107,11 @@ class LaserEncoder:
     `info.revision` was computed from.
     """
 
-    def __init__(self, folder: Path, device: str, tokens: int) -> None:
+    def __init__(self, folder: Path, device: str, tokens: int, revision: str = "") -> None:
         self._folder = folder
         self._device = device
         self._tokens = tokens
+        self._revision = revision
         self._model: Any = None
 
     @cached_property
@@ -161,7 +165,7 @@ class LaserEncoder:
             except OSError as error:
                 raise self._unreadable(error) from error
             digests = {name: hashlib.sha256(held).hexdigest() for name, held in contents.items()}
-            if _revision(digests) != self.info.revision:
+            if _revision(digests) != (self._revision or self.info.revision):
                 raise Unavailable(
                     f"the files in {self._folder} have changed since this run began",
                     "Run again: other weights are another encoder.",

@@ -59,6 +59,22 @@ def find(environment: Environment, cache: Path) -> Path | None:
     return _finished(_Place.of(environment, cache))
 
 
+def check(environment: Environment) -> None:
+    """Whether it could be built, as far as that is known at once, without a network.
+
+    Raises:
+        Unavailable: uv is missing, or what is declared will not do.
+    """
+    if isinstance(environment.requirements, str):
+        raise Unavailable(
+            f"the requirements of an environment are {plain(environment.requirements)!r}, not a "
+            "tuple of them",
+            'Mend the environment that the encoder declares: requirements=("package==1.0",).',
+        )
+    _check_python(environment.python)
+    installer.find()
+
+
 def build(environment: Environment, cache: Path, watcher: Watcher) -> Path:
     """The interpreter of an environment, which is built if it is not there; once, by one process.
 
@@ -74,7 +90,7 @@ def build(environment: Environment, cache: Path, watcher: Watcher) -> Path:
     place = _Place.of(environment, cache)
     if found := _finished(place):
         return found
-    _check_python(place)
+    check(environment)
     uv = installer.find()
 
     def busy() -> None:
@@ -99,16 +115,16 @@ def _finished(place: _Place) -> Path | None:
     return python if _VENV_NAME.fullmatch(name) and python.exists() else None
 
 
-def _check_python(place: _Place) -> None:
-    version = _PYTHON.fullmatch(place.python)
+def _check_python(python: str) -> None:
+    version = _PYTHON.fullmatch(python)
     if version is None:
         raise Unavailable(
-            f"{plain(place.python)!r} is not the version of a Python",
+            f"{plain(python)!r} is not the version of a Python",
             'Mend the environment that the encoder declares: python="3.11".',
         )
     if int(version[1]) < _OLDEST:
         raise Unavailable(
-            f"an environment with Python {place.python} will not do: mlir-harness, which works "
+            f"an environment with Python {python} will not do: mlir-harness, which works "
             f"in it too, needs 3.{_OLDEST} or later",
             'Mend the environment that the encoder declares: python="3.11".',
         )
