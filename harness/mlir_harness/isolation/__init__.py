@@ -1,1 +1,1 @@
-"""Encoders in processes, and with packages, of their own."""
+"""Encoders at work in processes of their own: what crashes there costs one cell, not the run."""
