@@ -65,10 +65,10 @@ def check(environment: Environment) -> None:
     Raises:
         Unavailable: uv is missing, or what is declared will not do.
     """
-    if isinstance(environment.requirements, str):
+    requirements: object = environment.requirements
+    if isinstance(requirements, str):
         raise Unavailable(
-            f"the requirements of an environment are {plain(environment.requirements)!r}, not a "
-            "tuple of them",
+            f"the requirements of an environment are {plain(requirements)!r}, not a tuple of them",
             'Mend the environment that the encoder declares: requirements=("package==1.0",).',
         )
     _check_python(environment.python)

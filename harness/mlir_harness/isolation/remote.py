@@ -158,6 +158,11 @@ class RemoteEncoder:
         return self._made.info
 
     @property
+    def made(self) -> Made:
+        """What it is."""
+        return self._made
+
+    @property
     def source(self) -> str:
         """See sources.loaded; of the worker's process."""
         return self._made.source
