@@ -11,6 +11,7 @@ from mlir_harness import averages, embed, environment, fingerprint, scoring, she
 from mlir_harness.choices import Failed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
+from mlir_harness.fetching.equip import Lacking
 from mlir_harness.indexing import trial
 from mlir_harness.loading import LoadedTask
 from mlir_harness.making import ReadyEncoder
@@ -74,6 +75,8 @@ def _failed(
     encoder: ReadyEncoder | Failed, task: LoadedTask | Failed, prepared: Prepared
 ) -> CellResult:
     failed = encoder if isinstance(encoder, Failed) else task
+    if isinstance(encoder, Lacking) and isinstance(task, Failed):
+        failed = task  # nothing is fetched for what could not be used
     assert isinstance(failed, Failed)  # noqa: S101
     cell = _named(encoder, task, prepared)
     return _failure(cell, failed.error, wanted=failed.choice.wanted)
