@@ -52,7 +52,10 @@ def run(prepared: Prepared, watcher: Watcher) -> Iterator[CellResult]:
 
 
 def unusable(prepared: Prepared) -> list[CellResult]:
-    """The cells that cannot run, with the reason; without encoders, the tasks that cannot."""
+    """The cells that cannot run, with the reason; without encoders, the tasks that cannot.
+
+    An encoder that is `Lacking` could.
+    """
     if not prepared.encoders:
         return [
             _failure(
@@ -67,7 +70,8 @@ def unusable(prepared: Prepared) -> list[CellResult]:
         _failed(encoder, task, prepared)
         for encoder in prepared.encoders
         for task in prepared.tasks
-        if isinstance(encoder, Failed) or isinstance(task, Failed)
+        if isinstance(task, Failed)
+        or (isinstance(encoder, Failed) and not isinstance(encoder, Lacking))
     ]
 
 

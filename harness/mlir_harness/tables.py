@@ -225,13 +225,18 @@ def planned(cells: Sequence[PlannedCell]) -> RenderableType:
         drawn.add_row(
             Text(plain(f"{cell.encoder} × {cell.task}")),
             f"{cell.settings:,}",
-            f"{cell.texts:,}",
-            f"{cell.cached:,}",
+            "–" if cell.texts is None else f"{cell.texts:,}",
+            "–" if cell.cached is None else f"{cell.cached:,}",
             "–" if cell.tokens is None else f"{cell.tokens:,}",
             "–" if cell.bytes is None else f"{cell.bytes / 1e6:,.1f} MB",
             "unknown" if cell.seconds is None else _time(cell.seconds),
         )
-    return Group(Text("What this run would do", style="bold"), drawn)
+    fetched = {cell.encoder: cell.fetches for cell in cells if cell.fetches}
+    notes = [
+        Padding(Text(f"{plain(name)} first fetches {plain(what, 400)}", style="dim"), (0, 0, 0, 2))
+        for name, what in fetched.items()
+    ]
+    return Group(Text("What this run would do", style="bold"), drawn, *notes)
 
 
 def _time(seconds: float) -> str:

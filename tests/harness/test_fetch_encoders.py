@@ -60,8 +60,9 @@ def run(desk: Desk, encoders: str, *more: str, **env: str) -> Done:
 
 def command(encoders: str, *more: str) -> tuple[str, ...]:
     what = ("run", "--encoders", encoders, "--tasks", "xquad-r", "--data", "sample")
-    where = ("--languages", "de,en", "--output", "out", "--cache-dir", "cache")
-    return (*what, *where, "--format", "json", *more)
+    where = ("--output", "out", "--cache-dir", "cache")
+    languages = () if "--languages" in more else ("--languages", "de,en")
+    return (*what, *where, *languages, "--format", "json", *more)
 
 
 def told(done: Done) -> str:
@@ -149,10 +150,10 @@ def test_all_is_everything_of_both_kinds_that_says_what_it_needs(
     assert done.code == 0, done.err
     assert "hashing" not in done.out
     assert "In all: 4 files" in done.err
-    fetched = [line.partition(":")[0] for line in done.out.splitlines()]
-    assert fetched == ["alpha", "beta", "both", "both", "gamma"][: len(fetched)] or (
-        {"alpha", "beta", "both"} <= set(fetched)
-    )
+    brought = [line.partition(": ")[::2] for line in done.out.splitlines()]
+    assert [name for name, _ in brought] == ["alpha", "beta", "both", "gamma", "both"]
+    idle = {name for name, what in brought if what == "has nothing to fetch; it works as it is"}
+    assert idle == {"both", "gamma"}  # the encoders: nothing is listed for them
     assert len(server.asked) == 4
 
 
@@ -300,8 +301,9 @@ def test_nothing_is_fetched_for_a_run_that_is_called_in_a_wrong_way_or_has_no_da
 ) -> None:
     assert run(desk, "alpha", "--split", "x").code == 2
     assert run(desk, "alpha", "--languages", "xx").code == 2
-    done = run(desk, "alpha", "--data", "real", "--tasks", "mlqa-r")
-    assert done.code in {2, 4}
+    done = run(desk, "alpha", "--data", "real")
+    assert done.code == 4
+    assert "xquad-r" in done.cells()["alpha"]["reason"]  # not what would have been fetched
     assert server.asked == []
 
 
@@ -365,3 +367,64 @@ def test_two_runs_at_once_share_the_work(desk: Desk, server: Server) -> None:
     assert [process.returncode for process in processes] == [0, 0], ends
     assert len(server.asked) == 2
     assert "waiting for another fetch of beta to end" in " ".join(err for _, err in ends)
+
+
+# --- --dry-run
+
+
+def test_a_dry_run_tells_what_would_be_fetched(desk: Desk, server: Server) -> None:
+    done = run(desk, "beta,hashing", "--dry-run")
+    assert done.code == 0, done.err
+    lacking, ready = done.json()["plan"]
+    assert (lacking["encoder"], lacking["texts"]) == ("beta", None)
+    assert lacking["settings"] == ready["settings"]
+    assert lacking["fetches"].startswith("2 files, 2.0 MB, from 127.0.0.1")
+    assert (ready["encoder"], ready["fetches"]) == ("hashing", "")
+    assert done.json()["failed"] == []
+    done = desk.do(*command("beta,hashing", "--dry-run", "--format", "table"))
+    assert done.code == 0
+    assert "beta × xquad-r" in done.out
+    assert "beta first fetches 2 files, 2.0 MB, from 127.0.0.1" in done.out
+    assert server.asked == []
+    assert not (desk.root / "cache/encoders").exists()
+
+
+def test_a_dry_run_of_all_tells_what_would_be_left_out(desk: Desk, server: Server) -> None:
+    env = {"MLIR_HARNESS_DISABLE_PLUGINS": "alpha,gamma,both"}
+    done = run(desk, "all", "--dry-run", **env)
+    assert done.code == 0, done.err
+    assert [cell["encoder"] for cell in done.json()["plan"]] == ["hashing"]
+    assert [cell["encoder"] for cell in done.json()["failed"]] == ["beta"]
+    done = run(desk, "all", "--dry-run", "--download", **env)
+    assert {cell["encoder"] for cell in done.json()["plan"]} == {"hashing", "beta"}
+    assert server.asked == []
+
+
+def test_a_dry_run_fetches_no_data_either(desk: Desk, server: Server) -> None:
+    texts = json.dumps([{"url": f"{server.url}/small", "path": "texts.txt"}])
+    what = ("run", "--encoders", "hashing", "--tasks", "both", "--cache-dir", "cache")
+    done = desk.do(*what, "--dry-run", "--download", TEST_DOWNLOADS=texts)
+    assert done.code == 4
+    assert "a run would fetch 1 file, size unknown, from 127.0.0.1" in told(done)
+    assert server.asked == []
+
+
+# --- evaluate
+
+
+def test_evaluate_fetches_too_and_says_so_in_the_log(desk: Desk, server: Server) -> None:
+    program = """
+from mlir_harness import evaluate
+for encoders in (["alpha", "beta"], "beta"):
+    report = evaluate(encoders, "xquad-r", data="sample", languages="de,en", cache_dir="cache")
+    print(*[cell.status for cell in report.cells])
+"""
+    process = desk.start(program=("-c", program))
+    out, err = process.communicate(timeout=120)
+    said = [line for line in out.splitlines() if line != "a library talks while it works"]
+    assert said == ["ok ok", "ok"], err
+    lines = err.splitlines()
+    assert lines[0].startswith("alpha: 1 file, 33 bytes, from 127.0.0.1")
+    assert lines[2] == "In all: 3 files, 2.0 MB"
+    assert len(lines) == 3
+    assert len(server.asked) == 3

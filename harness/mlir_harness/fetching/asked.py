@@ -106,10 +106,12 @@ def bring(
         raise each.wanted
     if each.wanted is not None:
         outcome = fetch(each.wanted, web, watcher, force=force, announced=announced)
-        said.append(f"{outcome} in {plain(str(each.wanted.folder), 400)}")
+        if each.wanted.downloads:
+            said.append(f"{outcome} in {plain(str(each.wanted.folder), 400)}")
     if each.choice.plugin.kind is Kind.ENCODER:
         said += filter(None, [environment(each.choice, request, watcher)])
-    return f"{plain(each.choice.label)}: {'; '.join(said) or 'has nothing to fetch; it works as it is'}"
+    what = "; ".join(said) or "has nothing to fetch; it works as it is"
+    return f"{plain(each.choice.label)}: {what}"
 
 
 def environment(choice: Choice, request: Request, watcher: Watcher) -> str:

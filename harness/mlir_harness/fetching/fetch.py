@@ -14,7 +14,7 @@ from mlir_harness.fetching.download import Part, Watcher
 from mlir_harness.fetching.fetched import Content, Fetched
 from mlir_harness.fetching.homes import paths
 from mlir_harness.fetching.placing import Folder
-from mlir_harness.fetching.wanted import PARTS, Wanted, by_hand, check_room, counted
+from mlir_harness.fetching.wanted import PARTS, Wanted, announcements, by_hand, check_room, counted
 from mlir_harness.fetching.web import Web
 from mlir_harness.protocols import Download
 from mlir_harness.text import described, plain, size
@@ -90,7 +90,8 @@ def fetch(
         if todo:
             ahead = replace(wanted, downloads=tuple(todo))
             if not all(one in announced for one in todo):
-                watcher.announce(ahead.announced())
+                for line in announcements([ahead]):
+                    watcher.announce(line)
             check_room([ahead])
         for number, one in enumerate(todo):
             try:

@@ -74,9 +74,9 @@ class Wanted:
         hosts = dict.fromkeys(urlsplit(_address(one.url)).netloc for one in self.downloads)
         return f"{_amount(self.downloads)}, from {', '.join(map(plain, hosts))}"
 
-    def announced(self) -> str:
-        """The amount and the licence, on one line."""
-        return f"{plain(self.name)}: {self.amount()}; licence: {plain(self.licence) or 'unknown'}"
+    def described(self) -> str:
+        """The amount and the licence, in words."""
+        return f"{self.amount()}; licence: {plain(self.licence) or 'unknown'}"
 
 
 def distinct(several: Iterable[Wanted]) -> list[Wanted]:
@@ -93,7 +93,9 @@ def distinct(several: Iterable[Wanted]) -> list[Wanted]:
 
 def announcements(several: Sequence[Wanted]) -> list[str]:
     """A line for each that has something to download, and one for the sum of several."""
-    lines = [wanted.announced() for wanted in several if wanted.downloads]
+    lines = [
+        f"{plain(wanted.name)}: {wanted.described()}" for wanted in several if wanted.downloads
+    ]
     if len(lines) > 1:
         lines.append(f"In all: {_amount([one for each in several for one in each.downloads])}")
     return lines
