@@ -42,11 +42,12 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness import tables
+        from mlir_harness import failures, tables
         from mlir_harness.indexing import search_table
 
         shown = [module.summary(self.cells) for module in (tables, search_table)]
-        return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))
+        failed = [module.failures(self.cells) for module in (failures, search_table)]
+        return Group(*shown, *failed)
 
     def _repr_html_(self) -> str:
         from html import escape

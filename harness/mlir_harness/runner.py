@@ -62,6 +62,7 @@ def unusable(prepared: Prepared) -> list[CellResult]:
                 CellResult("", task.choice.label, prepared.request.split, "ok"),
                 task.error,
                 wanted=task.choice.wanted,
+                fault="task",
             )
             for task in prepared.tasks
             if isinstance(task, Failed)
@@ -83,7 +84,8 @@ def _failed(
         failed = task  # nothing is fetched for what could not be used
     assert isinstance(failed, Failed)  # noqa: S101
     cell = _named(encoder, task, prepared)
-    return _failure(cell, failed.error, wanted=failed.choice.wanted)
+    fault = "encoder" if failed is encoder else "task"
+    return _failure(cell, failed.error, wanted=failed.choice.wanted, fault=fault)
 
 
 def _named(
@@ -141,9 +143,13 @@ def _cell(
     return _keep_failure(failed, store)
 
 
-def _failure(cell: CellResult, error: HarnessError, *, wanted: bool = True) -> CellResult:
+def _failure(
+    cell: CellResult, error: HarnessError, *, wanted: bool = True, fault: str = ""
+) -> CellResult:
+    """A cell that failed; `fault` is "encoder" or "task" if one of them could not be had."""
     status = "unavailable" if isinstance(error, Unavailable) else "error"
-    details = {"wanted": wanted, "traceback": "".join(traceback.format_exception(error))}
+    trace = "".join(traceback.format_exception(error))
+    details = {"wanted": wanted, "fault": fault, "traceback": trace}
     return replace(cell, status=status, reason=error.message, hint=error.hint, details=details)
 
 

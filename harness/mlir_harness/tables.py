@@ -1,4 +1,4 @@
-"""Tables for people: the summary, its variants, the plan, and what went wrong."""
+"""Tables for people: the summary, its variants, and the plan."""
 
 from __future__ import annotations
 
@@ -243,20 +243,3 @@ def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def failures(cells: Sequence[CellResult]) -> RenderableType:
-    """What went wrong with cells and what to do, each message once."""
-    seen: dict[tuple[str, str | None, str | None], list[CellResult]] = {}
-    for cell in cells:
-        if cell.reason:
-            seen.setdefault((cell.status, cell.reason, cell.hint), []).append(cell)
-    lines: list[Text] = []
-    for (status, reason, hint), members in seen.items():
-        pairs = (" × ".join(filter(None, (m.encoder, m.task))) for m in members)
-        names = ", ".join(dict.fromkeys(map(plain, pairs)))
-        what = "not stored" if status == "ok" else status
-        lines.append(Text.assemble((f"{what}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
-        if hint:
-            lines.append(Text(f"  {plain(hint, 600)}"))
-    return Group(*lines)
