@@ -10,6 +10,8 @@ from typing import TypeVar
 from mlir_harness import registry, shelf
 from mlir_harness.cache import Cache
 from mlir_harness.choices import Failed, attempt, check_options, choices
+from mlir_harness.fetching.equip import equip
+from mlir_harness.fetching.web import Web
 from mlir_harness.indexing import index, search
 from mlir_harness.indexing.search import Search
 from mlir_harness.loading import LoadedTask, check_languages, load_task, make_task
@@ -45,13 +47,18 @@ class Prepared:
         }
 
 
-def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) -> Prepared:
-    """Resolve names, make encoders, load tasks.
+def prepare(
+    request: Request, watcher: Watcher, *, tasks_alone: bool = False, dry: bool = False
+) -> Prepared:
+    """Resolve names, make encoders, load tasks; what is missing of them is fetched, if it may be.
+
+    Encoders come last: nothing is fetched for a run that could not use it.
 
     Args:
         request: what is wanted.
         watcher: told of progress.
         tasks_alone: it is no error to name no encoder.
+        dry: nothing is fetched; encoders that would be are `Lacking`.
 
     Raises:
         UsageError: a name, language or option is unknown.
@@ -65,14 +72,17 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     ready = [
         attempt(choice, partial(make_encoder, choice, request, watcher)) for choice in encoders
     ]
+    web = None if dry else Web()
     made = [attempt(choice, partial(make_task, choice)) for choice in tasks]
     check_languages(request, [each for each in made if not isinstance(each, Failed)])
     loaded = [
         each
         if isinstance(each, Failed)
-        else attempt(choice, partial(load_task, choice, each, request, watcher))
+        else attempt(choice, partial(load_task, choice, each, request, watcher, web))
         for choice, each in zip(tasks, made, strict=True)
     ]
+    useful = any(isinstance(each, LoadedTask) for each in loaded)
+    ready = equip(ready, request, watcher, web if useful else None)
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir, searched)
 
