@@ -124,8 +124,12 @@ def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
 
 def wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
     """The error that a plugin made something else than what was expected."""
+    return made_a(choice, type(made).__name__, expected)
+
+
+def made_a(choice: Choice, name: str, expected: str) -> Unavailable:
+    """The same, where the class of what was made is known by name alone."""
     return Unavailable(
-        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
-        f"not {expected}",
+        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(name)}, not {expected}",
         f"Mend {plain(choice.plugin.value)}.",
     )
