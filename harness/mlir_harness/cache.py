@@ -102,10 +102,12 @@ class Cache:
     Attributes:
         folder: the cache's root.
         encoder: the encoder's fingerprint.
+        corpus: fingerprint of the documents that the encoder is fitted to, "" if it is to none.
     """
 
     folder: Path
     encoder: str
+    corpus: str = ""
 
     @property
     def home(self) -> Path:
@@ -122,5 +124,7 @@ class Cache:
         parts = {"role": context.role.value, "instruction": context.instruction}
         if by_language:
             parts["languages"] = fingerprint.of_texts("languages", {}, context.languages)
+        if self.corpus:
+            parts["corpus"] = self.corpus
         name = fingerprint.of_texts("shard", parts, texts)
         return Shard(self.home / name[:2] / f"{name}.safetensors", len(texts))
