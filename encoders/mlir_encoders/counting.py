@@ -62,8 +62,8 @@ class Counter:
             known = self._of(language)
             columns += [known[piece] for piece in cut(fold(text, language))]
             ends.append(len(columns))
-        lengths: IntArray = np.diff(np.array(ends, np.int64))
-        return _counted(np.array(columns, np.int64), lengths)
+        edges: IntArray = np.array(ends, np.int64)
+        return _counted(np.array(columns, np.int64), edges[1:] - edges[:-1])
 
     def _of(self, language: str) -> _Columns:
         held = self._columns.get(language)
