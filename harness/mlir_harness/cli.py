@@ -11,6 +11,7 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import options
+from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
@@ -30,6 +31,7 @@ def cli() -> None:
 
 
 @cli.command()
+@config
 @options.encoders(required=True)
 @options.data
 @options.encoding
@@ -51,7 +53,11 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
-@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch also what is missing of tasks named here, and of encoders that 'all' brings in.",
+)
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -72,7 +78,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars)
+        prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
         if dry_run and form in {"csv", "markdown"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:

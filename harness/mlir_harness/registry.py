@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_harness import sources
-from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_harness.errors import HarnessError, Unavailable, UnknownName, UsageError
 from mlir_harness.text import described, did_you_mean, plain
 
 OWN = "mlir-harness"
@@ -128,6 +128,12 @@ def everything(kind: Kind) -> list[Choice]:
     ]
 
 
+def known_names(*kinds: Kind) -> list[str]:
+    """The names that plugins of these kinds have, schemes as "name:…", sorted."""
+    found = (plugin for kind in kinds for plugin in plugins(kind))
+    return sorted({f"{plugin.name}:…" if plugin.scheme else plugin.name for plugin in found})
+
+
 def resolve(kind: Kind, spec: str) -> Choice:
     """The plugin that `spec` names.
 
@@ -137,7 +143,8 @@ def resolve(kind: Kind, spec: str) -> Choice:
             each also as LABEL=SPEC.
 
     Raises:
-        UsageError: nothing or more than one thing has that name.
+        UnknownName: nothing has that name.
+        UsageError: more than one thing has it, or it is not whole.
     """
     alias = _ALIAS.fullmatch(spec)
     if alias:
@@ -169,10 +176,9 @@ def _resolve(kind: Kind, spec: str) -> Choice:
         p for p in ordinary if p.name == name and (not slash or p.distribution == distribution)
     ]
     if not named:
-        known = sorted(
-            {p.name for p in ordinary} | {f"{p.name}:…" for p in plugins(kind) if p.scheme}
+        raise UnknownName(
+            f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known_names(kind))
         )
-        raise UsageError(f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known))
     return Choice(spec, _only(named, name, kind), rest)
 
 
