@@ -65,6 +65,8 @@ def check_layers(folder: ModelFolder, name: str) -> None:
     """Raise `Unavailable` if weights are missing: transformers would make them up at random."""
     within = folder.path / folder.first
     files = sorted(within.glob("*.safetensors"))
+    if not files:
+        _check_file(folder, name, f"{folder.first}/model.safetensors".lstrip("/"))
     found = {tensor for file in files for tensor in tensor_names(file)}
     layers = int(folder.config.get("num_hidden_layers") or 0)
     wanted = ["embeddings.word_embeddings.weight"]

@@ -94,17 +94,20 @@ def tensor_names(file: Path) -> tuple[str, ...]:
     """The names of the tensors in a file of safetensors, read from its header.
 
     Raises:
-        ValueError: the file was cut short, or is none.
+        ValueError: the file was cut short, or cannot be read, or is none.
     """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        if start == b"version ":
-            raise ValueError("it only points to the file that git-lfs would fetch")
-        length = int.from_bytes(start, "little")
-        if size < 8 or not 0 < length <= size - 8:
-            raise ValueError("it is cut short, or no file of safetensors")
-        header = stream.read(length)
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            length = int.from_bytes(start, "little")
+            header = stream.read(length) if 0 < length <= size - 8 else b""
+    except OSError as error:  # also a link to what was deleted
+        raise ValueError(f"{error.strerror}") from error
+    if start == b"version ":
+        raise ValueError("it only points to the file that git-lfs would fetch")
+    if not header:
+        raise ValueError("it is cut short, or no file of safetensors")
     try:
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
