@@ -1,4 +1,4 @@
-"""The encoders by name: their vectors, their weights, and what is said where these are not right."""
+"""The encoders by name: their vectors, their weights, and what is said of wrong ones."""
 
 from __future__ import annotations
 
@@ -258,6 +258,7 @@ def test_downloads_are_pinned(hub):
         assert pickles == (["pytorch_model.bin"] if name == "mdeberta" else [])
 
 
+@pytest.mark.slow
 def test_what_was_fetched_as_a_pickle_is_converted(tmp_path):
     folder = tiny.write_mdeberta(tmp_path / "files", pickled=True)
     refused(catalogue.mdeberta, "lacks model.safetensors", files=str(folder))
@@ -341,7 +342,7 @@ def test_any_other_weight_that_is_missing_is_found_when_they_load(copy):
     kept = {key: value for key, value in tensors.items() if "layer.0.attention" not in key}
     save_file(kept, folder / "model.safetensors", {"format": "pt"})
     encoder = catalogue.xlmr(weights=str(folder), device="cpu")
-    with pytest.raises(Unavailable, match="layer.0.attention.*made up at random"):
+    with pytest.raises(Unavailable, match=r"layer.0.attention.*made up at random"):
         encode(encoder, ["x"])
 
 

@@ -1,4 +1,4 @@
-"""Commands that other packages bring: listed without importing them, imported when they are used."""
+"""Commands that other packages bring, listed without importing them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from mlir_harness import text
-
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
