@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mlir_encoders.batching import Ragged, batches
+from mlir_encoders.loading import listening
 from mlir_encoders.model_folder import ModelFolder
 from mlir_harness.errors import Unavailable
 from mlir_harness.types import BoolArray, IntArray, Role
@@ -56,7 +56,7 @@ def load(
     if device == "cpu" and precision == "fp16":
         raise Unavailable("fp16 needs a GPU, and torch sees none", "use precision=bf16 or fp32")
     try:
-        with _no_progress_bars():
+        with listening() as missing:
             model = SentenceTransformer(
                 str(folder.path),
                 device=device,
@@ -69,6 +69,12 @@ def load(
         raise Unavailable(
             f"{folder.name} does not load: {reason}", folder.fetch or "see --debug for the cause"
         ) from error
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise Unavailable(
+            f"{folder.name} lacks the weights {missing[0]}{more}, which would be made up at random",
+            folder.fetch or "give the folder that save_pretrained wrote",
+        )
     if max_tokens is not None:
         model.max_seq_length = max_tokens
     # transformers keeps the checkpoint's type: a bfloat16 one would not be computed in float32.
@@ -87,20 +93,6 @@ def _cores() -> int:
         return max(1, min(cores, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no cgroup, or the quota is "max"
         return cores
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Loading takes a second; a bar for it only breaks the harness's own display."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
