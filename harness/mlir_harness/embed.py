@@ -39,7 +39,7 @@ class Tally:
         texts, unique, truncated: of the cell, cached or not.
         dimension: of all its vectors; None before the first.
         encoded, characters, tokens: of the texts that had no cached vectors.
-        notes: what went wrong on the way and was mended.
+        notes: what went wrong on the way and was mended, and what encoders said.
     """
 
     texts: int = 0
@@ -107,12 +107,17 @@ def _cached(shard: Shard, watcher: Watcher, tally: Tally) -> tuple[Dense, int] |
         return None
     except Damaged as error:
         message = f"cached vectors {shard.path.name} are damaged ({error}): encoding them again"
-        if message not in tally.notes:
-            tally.notes.append(message)
-            watcher.note(message)
+        _note(message, watcher, tally)
         return None
     watcher.texts(shard.texts, 0)
     return held
+
+
+def _note(message: str, watcher: Watcher, tally: Tally) -> None:
+    """Tell the user, and keep with the result, once."""
+    if message not in tally.notes:
+        tally.notes.append(message)
+        watcher.note(message)
 
 
 def _encode(
@@ -136,8 +141,11 @@ def _encode(
         tally.tokens += int(tokens)
         watcher.texts(done, int(tokens))
 
+    def note(message: str) -> None:
+        _note(plain(str(message), 400), watcher, tally)
+
     language = need.collection.language
-    context = Context(role, [language] * len(texts), instruction, progress)
+    context = Context(role, [language] * len(texts), instruction, progress, note)
     try:
         vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
     except (HarnessError, KeyboardInterrupt):
