@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def load(
         raise _not_loaded(folder, error) from error
     if max_tokens is not None:
         model.max_seq_length = max_tokens
-    _set_padding(model)
+    _set_padding(model, folder)
     model.float().eval()  # the modules behind the transformer too
     if device == "cpu":
         devices.set_threads()
@@ -71,12 +71,18 @@ def _not_loaded(folder: ModelFolder, error: Exception) -> Unavailable:
     return Unavailable(f"{folder.name} does not load: {reason}", hint)
 
 
-def _set_padding(model: SentenceTransformer) -> None:
-    """Give a tokenizer without a padding token one: what it is does not matter, it is masked."""
-    tokenizer = getattr(model[0], "tokenizer", None)
-    if hasattr(tokenizer, "pad_token") and tokenizer.pad_token is None:
-        others = (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token)
-        tokenizer.pad_token = next(filter(None, others), None)
+def _set_padding(model: SentenceTransformer, folder: ModelFolder) -> None:
+    """Give a tokenizer without a padding token one: which one does not matter, it is masked."""
+    tokenizer: Any = getattr(model[0], "tokenizer", None)
+    if not hasattr(tokenizer, "pad_token") or tokenizer.pad_token is not None:
+        return
+    others = (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token)
+    tokenizer.pad_token = next(filter(None, others), None)
+    if tokenizer.pad_token is None:
+        raise Unavailable(
+            f"the tokenizer of {folder.name} has no token to pad with",
+            "name one as pad_token in its tokenizer_config.json",
+        )
 
 
 @contextmanager
