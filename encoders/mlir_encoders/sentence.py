@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,8 @@ import numpy as np
 from mlir_encoders import device as devices
 from mlir_encoders.batching import Batch, Features, batches
 from mlir_encoders.budget import Budget, within
-from mlir_encoders.model_folder import ModelFolder, locate
+from mlir_encoders.locate import locate
+from mlir_encoders.model_folder import ModelFolder
 from mlir_encoders.plain_tokens import PlainTokens
 from mlir_encoders.stack import Feed, feed, load
 from mlir_harness.errors import EncoderError, UsageError
@@ -29,6 +30,23 @@ if TYPE_CHECKING:
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ROUGH_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a model that its folder does not say.
+
+    Attributes:
+        name: how people call it, in messages.
+        options: what vectors depend on besides folder and `Options`.
+        languages, licence, description: see protocols.EncoderInfo.
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    licence: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +93,27 @@ def create(
     folder = locate(reference)
     folder.check()
     given = {"device": device, "precision": precision, "token_budget": token_budget, **options}
-    return SentenceEncoder(folder, _parse(given, folder))
+    about = About("st:", description=f"sentence-transformers model {folder.name}")
+    return SentenceEncoder(folder, parse(given, folder, about.name), about)
 
 
-def _parse(options: Mapping[str, Any], folder: ModelFolder) -> Options:
+def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options:
+    """What a user chose; what they did not is left to the model in `folder`.
+
+    Args:
+        options: values may be strings, as they come from the command line.
+        folder: has passed its own `check`.
+        name: of the encoder, for messages.
+
+    Raises:
+        UsageError: an option is unknown or out of range.
+    """
     known = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
-    for name in options:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
+    for option in options:
+        if option not in known:
+            close = get_close_matches(option, known, n=1)
             raise UsageError(
-                f"st: has no option {name!r}",
+                f"{name} has no option {option!r}",
                 f"did you mean {close[0]}?" if close else f"its options: {', '.join(known)}",
             )
     parsed = Options(
@@ -131,9 +160,10 @@ class SentenceEncoder:
     the tokens that are encoded; any other stack makes its own features, batch by batch.
     """
 
-    def __init__(self, folder: ModelFolder, options: Options) -> None:
+    def __init__(self, folder: ModelFolder, options: Options, about: About) -> None:
         self._folder = folder
         self._options = options
+        self._about = about
         self._model: SentenceTransformer | None = None
         self._budget: Budget | None = None
         self._plain: dict[Role, PlainTokens | None] = {}
@@ -150,11 +180,14 @@ class SentenceEncoder:
                 "query_prompt": chosen.query_prompt,
                 "document_prompt": chosen.document_prompt,
                 "max_tokens": str(chosen.max_tokens or ""),
+                **self._about.options,
             },
             similarity="dot" if self._folder.similarity == "dot" else "cosine",
             dimension=self._folder.dimension,
             max_tokens=chosen.max_tokens or self._folder.max_tokens,
-            description=f"sentence-transformers model {self._folder.name}",
+            languages=self._about.languages,
+            licence=self._about.licence,
+            description=self._about.description,
         )
 
     def encode(self, texts: Sequence[str], context: Context) -> FloatArray:

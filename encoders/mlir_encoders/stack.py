@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from mlir_encoders import device as devices
 from mlir_encoders.batching import Batch
+from mlir_encoders.loading import listening
 from mlir_encoders.model_folder import ModelFolder
 from mlir_encoders.plain_tokens import PlainTokens
 from mlir_harness.errors import Unavailable
@@ -43,7 +43,7 @@ def load(
 
     device = devices.chosen(device, precision)
     try:
-        with _no_progress_bars():
+        with listening() as missing:
             model = SentenceTransformer(
                 str(folder.path),
                 device=device,
@@ -54,6 +54,12 @@ def load(
             )
     except (OSError, ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         raise _not_loaded(folder, error) from error
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise Unavailable(
+            f"{folder.name} lacks the weights {missing[0]}{more}, which would be made up at random",
+            folder.fetch or "give the folder that save_pretrained wrote",
+        )
     if max_tokens is not None:
         model.max_seq_length = max_tokens
     _set_padding(model, folder)
@@ -83,20 +89,6 @@ def _set_padding(model: SentenceTransformer, folder: ModelFolder) -> None:
             f"the tokenizer of {folder.name} has no token to pad with",
             "name one as pad_token in its tokenizer_config.json",
         )
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Loading takes a second; a bar for it only breaks the harness's own display."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

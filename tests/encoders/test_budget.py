@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,7 @@ def test_what_did_not_fit_is_never_tried_again(lengths, tokens, asked):
     run(lengths, room, Budget.fixed(asked), notes)
     tried = [size for size in room.batches if size > tokens]
     assert tried == sorted(set(tried), reverse=True)
-    assert all(2 * later <= earlier for earlier, later in zip(tried, tried[1:], strict=False))
+    assert all(2 * later <= earlier for earlier, later in pairwise(tried))
     assert len(notes) == room.released == len(tried)
 
 
