@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mlir_harness import registry
-from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_harness.errors import Broken, HarnessError, Unavailable, UsageError
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request
 from mlir_harness.text import described, did_you_mean, plain
@@ -120,9 +120,9 @@ def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
         raise Unavailable(message, error.hint) from error
 
 
-def wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
+def wrong(choice: Choice, made: Any, expected: str) -> Broken:
     """The error that a plugin made something else than what was expected."""
-    return Unavailable(
+    return Broken(
         f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
         f"not {expected}",
         f"Mend {plain(choice.plugin.value)}.",

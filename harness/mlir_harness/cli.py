@@ -101,10 +101,13 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
     """List encoders or tasks, without importing any of them."""
-    from mlir_harness.registry import Kind, plugins
+    from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))
     found = plugins(kind)
+    for flaw in flaws(kind):
+        named = f" {text.plain(flaw.name)!r}" if flaw.name else ""
+        click.echo(f"passed over:{named} of {flaw.source}: {flaw.why}\n  {flaw.hint}", err=True)
     if as_json:
         import json
 

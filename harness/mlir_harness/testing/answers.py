@@ -147,7 +147,7 @@ def _languages(specimen: Specimen) -> Iterator[str]:
     changed = False
     for role in Role:
         whole = specimen.reference(role)
-        for language in ("sw", "de"):
+        for language in ("sw", "zh") if specimen.info.language_aware else ("sw",):
             found = specimen.vectors(ORDINARY, role, [language] * len(ORDINARY))
             if not specimen.info.language_aware:
                 _alike(
