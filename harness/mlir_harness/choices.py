@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mlir_harness import registry
+from mlir_harness.containment import contained
 from mlir_harness.errors import Broken, HarnessError, Unavailable, UsageError
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request
@@ -57,7 +58,8 @@ def choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
 def attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
     """What `make` gives, or why not; whatever a plugin does, the others go on."""
     try:
-        return make()
+        with contained():
+            return make()
     except KeyboardInterrupt:
         raise
     except HarnessError as error:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from mlir_harness.cache import Damaged, Shard
+from mlir_harness.containment import contained
 from mlir_harness.errors import EncoderError, HarnessError
 from mlir_harness.protocols import Context, Encoder, EncoderInfo
 from mlir_harness.shelf import Need, Shelf
@@ -139,7 +140,8 @@ def _encode(
     language = need.collection.language
     context = Context(role, [language] * len(texts), instruction, progress)
     try:
-        vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
+        with contained():
+            vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
     except (HarnessError, KeyboardInterrupt):
         raise
     except MemoryError as error:
