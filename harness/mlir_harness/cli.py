@@ -13,6 +13,7 @@ from mlir_harness import text
 from mlir_harness.commands import options
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
+from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
 from mlir_harness.errors import Exit, HarnessError, UsageError
@@ -139,6 +140,7 @@ def list_(what: str, as_json: bool) -> None:
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)
+cli.add_command(doctor)
 
 
 def main() -> None:

@@ -78,7 +78,10 @@ def outcome(check: Check[_Subject], subject: _Subject) -> Outcome:
     except HarnessError as error:
         return Outcome(check.name, "failed", error.message, error.hint, error=error)
     except Exception as error:
-        wrapped = HarnessError(f"raised {described(error)}", "The traceback shows where.")
+        wrapped = HarnessError(
+            f"raised {described(error)}",
+            "Its traceback shows where; mlir-harness doctor has it with --debug.",
+        )
         wrapped.__cause__ = error
         return Outcome(check.name, "failed", wrapped.message, wrapped.hint, error=wrapped)
     return Outcome(check.name, "passed", notes=notes)

@@ -184,6 +184,7 @@ def _state(specimen: Specimen) -> Iterator[str]:
 
 
 def _children(specimen: Specimen) -> None:
+    specimen.reference(Role.QUERY)
     before = state.children()
     specimen.vectors(ORDINARY[:4], Role.QUERY)
     specimen.close()

@@ -202,7 +202,8 @@ def guarded(doing: str, work: Callable[[], Any]) -> Any:
         raise
     except BaseException as error:
         raise EncoderError(
-            f"{doing} raised {described(error)}", "The traceback shows where."
+            f"{doing} raised {described(error)}",
+            "Its traceback shows where; mlir-harness doctor has it with --debug.",
         ) from error
     finally:
         _leave_unless(process)
