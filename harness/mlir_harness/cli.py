@@ -16,6 +16,7 @@ from mlir_harness.commands.data import data
 from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
+from mlir_harness.commands.new import new
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)
 cli.add_command(doctor)
+cli.add_command(new)
 
 
 def main() -> None:
