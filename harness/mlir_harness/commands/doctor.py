@@ -53,10 +53,9 @@ def doctor(
     from mlir_harness.registry import Kind
     from mlir_harness.watch import Bars
 
-    given = [name for some in names for name in some]
-    tasks = ["all"] if not given or "all" in given else given
+    given = [name for some in names for name in some] or ["all"]
     data = "sample" if asked["data_dir"] is None else "real"
-    asked |= {"encoders": given, "tasks": tasks, "data": data, "timeout": None}
+    asked |= {"encoders": given, "tasks": given, "data": data, "timeout": None}
     request = options.request(asked).checked()
     found = practice.patients(request.encoders)
     assert request.cache_dir is not None  # noqa: S101  checked() fills both in
@@ -74,7 +73,7 @@ def doctor(
                 timeout=timeout or practice.TIMEOUT,
             )
             bars.stop()
-    flaws = [] if given else [flaw for kind in Kind for flaw in registry.flaws(kind)]
+    flaws = [flaw for kind in Kind for flaw in registry.flaws(kind)] if "all" in given else []
     printed.show(
         {
             "schema": 1,

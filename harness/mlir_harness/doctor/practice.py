@@ -39,13 +39,14 @@ class Patient:
 
 
 def patients(names: Sequence[str]) -> list[Patient]:
-    """What names stand for, encoders and tasks alike; without names, everything installed.
+    """What names stand for, encoders and tasks alike; "all" for everything installed.
 
     Raises:
         UsageError: a name is unknown.
     """
-    if not names or "all" in names:
-        found = [Patient(choice, kind) for kind in Kind for choice in registry.everything(kind)]
+    found: list[Patient] = []
+    if "all" in names:
+        found += [Patient(choice, kind) for kind in Kind for choice in registry.everything(kind)]
         found += [
             Patient(Choice(f"{plugin.name}:…", plugin, wanted=False), kind)
             for kind in Kind

@@ -164,12 +164,13 @@ def _others(specimen: Specimen) -> Iterator[str]:
 
 def _state(specimen: Specimen) -> Iterator[str]:
     specimen.reference(Role.QUERY)  # imports and weights, the first time, are not looked at
-    before = state.snapshot()
-    with state.printing() as printed:
-        # A second instance, where there may be one: what loading does counts too.
-        other = specimen.another() if specimen.source.anew else specimen
-        other.vectors(ORDINARY[:4], Role.QUERY)
-        after = state.snapshot()
+    # A second instance, where there may be one: what loading does counts too.
+    other = specimen.another() if specimen.source.anew else specimen
+    with state.elsewhere():
+        before = state.snapshot()
+        with state.printing() as printed:
+            other.vectors(ORDINARY[:4], Role.QUERY)
+            after = state.snapshot()
     # Standard output is another one inside `printing`, before and after alike.
     after["sys.stdout or sys.stderr"] = before["sys.stdout or sys.stderr"]
     other.close()

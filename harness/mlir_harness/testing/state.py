@@ -15,7 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlir_harness.containment import contained
 from mlir_harness.text import plain
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Work in another folder, with other random states, and put all that back.
+
+    Else nothing would be seen to change where a plugin sets what it set before.
+    """
+    with tempfile.TemporaryDirectory() as folder, contained():
+        os.chdir(folder)
+        random.seed(folder)
+        numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+        if numpy is not None:
+            numpy.random.seed(random.getrandbits(32))
+        if torch is not None:
+            torch.manual_seed(random.getrandbits(32))
+        yield
 
 
 def snapshot() -> dict[str, Any]:

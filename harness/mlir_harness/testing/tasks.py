@@ -245,10 +245,12 @@ def _downloads(task: Loadable) -> None:
 
 def _state(task: Loadable) -> Iterator[str]:
     task.usual()
-    before = state.snapshot()
-    with state.printing() as printed:
-        task.another().load()
-        after = state.snapshot()
+    other = task.another()
+    with state.elsewhere():
+        before = state.snapshot()
+        with state.printing() as printed:
+            other.load()
+            after = state.snapshot()
     after["sys.stdout or sys.stderr"] = before["sys.stdout or sys.stderr"]
     for what, how in state.changed(before, after).items():
         raise DataError(
