@@ -53,13 +53,11 @@ def patients(names: Sequence[str]) -> list[Patient]:
             for plugin in registry.plugins(kind)
             if plugin.scheme
         ]
-        names = [name for name in names if name != "all"]
-    else:
-        found = []
     for name in names:
-        named = _named(name)
-        found = [each for each in found if each.choice.label not in {n.choice.label for n in named}]
-        found += named
+        if name != "all":
+            named = _named(name)
+            labels = {each.choice.label for each in named}
+            found = [each for each in found if each.choice.label not in labels] + named
     return found
 
 
