@@ -55,7 +55,11 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
-@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch also what is missing of tasks named here, and of encoders that 'all' brings in.",
+)
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -76,7 +80,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars)
+        prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
         if dry_run and form in {"csv", "markdown"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:

@@ -37,6 +37,10 @@ class UsageError(HarnessError):
     exit_code = Exit.USAGE
 
 
+class UnknownName(UsageError):
+    """No encoder, or no task, has the name that was given."""
+
+
 class DataError(HarnessError):
     """A task's files are missing or malformed; the message names the file and the place."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlir_harness import entry_points, sources
 from mlir_harness.entry_points import Flaw
-from mlir_harness.errors import Broken, HarnessError, Unavailable, UsageError
+from mlir_harness.errors import Broken, HarnessError, Unavailable, UnknownName, UsageError
 from mlir_harness.text import described, did_you_mean, plain
 
 OWN = "mlir-harness"
@@ -114,6 +114,12 @@ def everything(kind: Kind) -> list[Choice]:
     ]
 
 
+def known_names(*kinds: Kind) -> list[str]:
+    """The names that plugins of these kinds have, schemes as "name:…", sorted."""
+    found = (plugin for kind in kinds for plugin in plugins(kind))
+    return sorted({f"{plugin.name}:…" if plugin.scheme else plugin.name for plugin in found})
+
+
 def resolve(kind: Kind, spec: str) -> Choice:
     """The plugin that `spec` names.
 
@@ -123,7 +129,8 @@ def resolve(kind: Kind, spec: str) -> Choice:
             each also as LABEL=SPEC.
 
     Raises:
-        UsageError: nothing or more than one thing has that name.
+        UnknownName: nothing has that name.
+        UsageError: more than one thing has it, or it is not whole.
     """
     alias = _ALIAS.fullmatch(spec)
     if alias:
@@ -155,16 +162,15 @@ def _resolve(kind: Kind, spec: str) -> Choice:
         p for p in ordinary if p.name == name and (not slash or p.distribution == distribution)
     ]
     if not named:
-        known = sorted(
-            {p.name for p in ordinary} | {f"{p.name}:…" for p in plugins(kind) if p.scheme}
-        )
         for flaw in flaws(kind):
             if spec in (flaw.name, f"{flaw.distribution}/{flaw.name}"):
                 raise UsageError(
                     f"the {kind.value} {plain(spec)!r} of {flaw.source} cannot be used: {flaw.why}",
                     flaw.hint,
                 )
-        raise UsageError(f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known))
+        raise UnknownName(
+            f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known_names(kind))
+        )
     return Choice(spec, _only(named, name, kind), rest)
 
 

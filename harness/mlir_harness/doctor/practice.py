@@ -19,12 +19,11 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from mlir_harness import registry
-from mlir_harness.choices import check_options
+from mlir_harness.choices import check_options, of_either_kind
 from mlir_harness.doctor.diagnosis import Diagnosis, Finding, Order, State
 from mlir_harness.errors import UsageError
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request
-from mlir_harness.text import did_you_mean, plain
 
 TIMEOUT = 300.0  # seconds that a check may take
 _OUTPUT = 4000  # characters kept of what a plugin prints
@@ -55,33 +54,13 @@ def patients(names: Sequence[str]) -> list[Patient]:
         ]
     for name in names:
         if name != "all":
-            named = _named(name)
+            # What is not registered may be either: only its code can tell.
+            named = [
+                Patient(one, one.plugin.kind if one.plugin.distribution else None)
+                for one in of_either_kind(name)
+            ]
             labels = {each.choice.label for each in named}
             found = [each for each in found if each.choice.label not in labels] + named
-    return found
-
-
-def _named(name: str) -> list[Patient]:
-    """An encoder, a task, or one of each."""
-    found: list[Patient] = []
-    refused: list[UsageError] = []
-    for kind in Kind:
-        try:
-            choice = registry.resolve(kind, name)
-        except UsageError as error:
-            refused.append(error)
-        else:
-            if not choice.plugin.distribution:  # py:MODULE:ATTRIBUTE may be either
-                return [Patient(choice, None)]
-            found.append(Patient(choice, kind))
-    if not found:
-        telling = [error for error in refused if not error.message.startswith("no ")]
-        if telling:
-            raise telling[0]
-        known = sorted({plugin.name for kind in Kind for plugin in registry.plugins(kind)})
-        raise UsageError(
-            f"no encoder and no task is called {plain(name)!r}", did_you_mean(name, known)
-        )
     return found
 
 
