@@ -274,9 +274,10 @@ class Line:
             try:
                 answer = worker.close()
             except Died as error:
-                raise EncoderError(
-                    f"its process {error.death.message}", error.death.hint
-                ) from error
+                if error.death.again:
+                    return  # it went by itself: nothing is left to close
+                death = error.death
+                raise EncoderError(f"its process {death.message}", death.hint) from error
             if answer is not None:
                 _expected(answer, Kind.CLOSED)
 
