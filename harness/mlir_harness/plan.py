@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +39,16 @@ class PlannedCell:
 
 def plan(prepared: Prepared) -> list[PlannedCell]:
     """The cells of a run that can be run, in its order."""
-    return [
-        _cell(encoder, task, prepared)
-        for encoder in prepared.encoders
-        if isinstance(encoder, ReadyEncoder)
-        for task in prepared.tasks
-        if isinstance(task, LoadedTask)
-    ]
+    cells: list[PlannedCell] = []
+    for encoder in prepared.encoders:
+        if isinstance(encoder, ReadyEncoder):
+            tasks = [task for task in prepared.tasks if isinstance(task, LoadedTask)]
+            try:
+                cells += [_cell(encoder, task, prepared) for task in tasks]
+            finally:
+                with suppress(Exception):  # it will say why when it is run
+                    encoder.close()  # tokenisers, too, take memory
+    return cells
 
 
 def _cell(encoder: ReadyEncoder, task: LoadedTask, prepared: Prepared) -> PlannedCell:
