@@ -52,10 +52,8 @@ def vectors(desk: Desk, cache: str) -> dict[str, Any]:
     return held
 
 
-@pytest.mark.slow
-def test_isolated_or_not_the_vectors_are_the_same_to_the_bit(desk: Desk) -> None:
-    """The same bytes under the same names: one serves where the other was asked for."""
-    write_static_model(desk.root / "model")
+def write_plugin(desk: Desk) -> None:
+    """A plugin in the current folder, of two files."""
     (desk.root / "my_plugin.py").write_text(
         "from my_letters import letters\n"
         "from mlir_harness.protocols import EncoderInfo\n"
@@ -65,29 +63,51 @@ def test_isolated_or_not_the_vectors_are_the_same_to_the_bit(desk: Desk) -> None
         "    def encode(self, texts, context): return self.scale * letters(texts)\n"
     )
     (desk.root / "my_letters.py").write_text("from plugins_for_tests import letters\n")
-    encoders = ("small=hashing", "st:model", "py:my_plugin:Mine", f"{PLUGINS}:truncating")
-    options = ["--option", "small.dimension=64", "--option", "py:my_plugin:Mine.scale=3"]
-    json_ = [*options, "--format", "json"]
-    within = desk.run(*encoders, more=[*json_, "--cache-dir", "one", "--output", "one"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "encoders",
+    [("small=hashing", "bm25", "py:my_plugin:Mine", f"{PLUGINS}:truncating"), ("st:model",)],
+    ids=["light", "torch"],
+)
+def test_isolated_or_not_the_vectors_are_the_same_to_the_bit(
+    desk: Desk, encoders: tuple[str, ...]
+) -> None:
+    """The same bits under the same names: one serves where the other was asked for."""
+    write_plugin(desk)
+    more = ["--format", "json"]
+    if "st:model" in encoders:
+        write_static_model(desk.root / "model")
+    else:
+        more += ["--option", "small.dimension=64", "--option", "py:my_plugin:Mine.scale=3"]
+    here = [*more, "--cache-dir", "here", "--output", "here"]
+    within = desk.run(*encoders, more=here)
     assert within.code == 0, within.err
     isolated = desk.run(
-        *encoders, more=[*json_, "--isolate", "--cache-dir", "two", "--output", "two"]
+        *encoders, more=[*more, "--isolate", "--cache-dir", "there", "--output", "there"]
     )
     assert isolated.code == 0, isolated.err
-    assert vectors(desk, "one") == vectors(desk, "two")
+    assert vectors(desk, "here") == vectors(desk, "there")
     for label, cell in within.cells().items():
         other = isolated.cells()[label]
         assert other["fingerprints"] == cell["fingerprints"]
         assert other["settings"] == cell["settings"]
     before = len(desk.calls())
-    again = desk.run(*encoders, more=[*json_, "--isolate", "--cache-dir", "one", "--output", "one"])
+    again = desk.run(*encoders, more=["--isolate", *here])
     assert again.cells() == within.cells()
     assert len(desk.calls()) == before
+
+
+@pytest.mark.slow
+def test_edited_modules_are_noticed_without_being_imported(desk: Desk) -> None:
+    write_plugin(desk)
+    more = ["--isolate", "--format", "json"]
+    was = desk.run("py:my_plugin:Mine", more=more).cells()["py:my_plugin:Mine"]
     (desk.root / "my_letters.py").write_text("from plugins_for_tests import letters\n# edited\n")
-    edited = desk.run("py:my_plugin:Mine", more=["--isolate", *json_[2:]])
-    was, now = (done.cells()["py:my_plugin:Mine"]["fingerprints"] for done in (within, edited))
-    assert was["encoder"] != now["encoder"]
-    assert was["data"] == now["data"]
+    now = desk.run("py:my_plugin:Mine", more=more).cells()["py:my_plugin:Mine"]
+    assert was["fingerprints"]["encoder"] != now["fingerprints"]["encoder"]
+    assert was["fingerprints"]["data"] == now["fingerprints"]["data"]
 
 
 def test_tokens_are_counted_by_a_worker_that_does_not_stay(desk: Desk) -> None:
