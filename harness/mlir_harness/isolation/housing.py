@@ -25,7 +25,7 @@ from mlir_harness.registry import Choice
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 from mlir_harness.types import Collection
-from mlir_harness.vectors import Dense
+from mlir_harness.vectors import Stored
 
 
 def made_here(choice: Choice, encoder: Encoder, factory: Isolated) -> Made:
@@ -111,7 +111,7 @@ class Unbuilt:
         """See sources.loaded."""
         return self._made.source
 
-    def encode(self, texts: Sequence[str], context: Context) -> Dense:
+    def encode(self, texts: Sequence[str], context: Context) -> Stored:
         """See protocols.Encoder.
 
         Raises:

@@ -18,7 +18,7 @@ from mlir_harness.protocols import Context, EncoderInfo, Environment
 from mlir_harness.registry import Choice
 from mlir_harness.text import plain
 from mlir_harness.types import Collection, IntArray
-from mlir_harness.vectors import Dense
+from mlir_harness.vectors import Stored, from_tensors
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class RemoteEncoder:
         """See sources.loaded; of the worker's process."""
         return self._made.source
 
-    def encode(self, texts: Sequence[str], context: Context) -> Dense:
+    def encode(self, texts: Sequence[str], context: Context) -> Stored:
         """See protocols.Encoder; what the encoder raises is raised here as what it was.
 
         Raises:
@@ -326,10 +326,11 @@ def _expected(answer: Message, kind: Kind) -> Message:
     return answer
 
 
-def _vectors(answer: Message) -> Dense:
-    if set(answer.arrays) != {"matrix"}:
-        raise EncoderError(f"returned vectors of {plain(', '.join(answer.arrays))}")
-    return Dense(answer.arrays["matrix"])
+def _vectors(answer: Message) -> Stored:
+    try:
+        return from_tensors(answer.arrays)
+    except ValueError as error:
+        raise EncoderError(f"returned vectors that are none: {plain(str(error))}") from error
 
 
 def _sendable(options: Mapping[str, Any]) -> Mapping[str, Any]:
