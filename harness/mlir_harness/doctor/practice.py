@@ -119,7 +119,7 @@ class _Ward:
                 raise KeyboardInterrupt
             # -P: nothing is imported from the folder that the user happens to be in.
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mlir_harness.doctor.examination"],
+                [sys.executable, "-P", "-m", "mlir_harness.doctor.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
