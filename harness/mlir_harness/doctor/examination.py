@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mlir_harness import loading, registry
@@ -29,10 +31,13 @@ _Subject = TypeVar("_Subject")
 
 def examine(order: Order, say: Say) -> None:
     """Make the plugin, and carry out the checks of its kind."""
+    if not order.choice.plugin.distribution:
+        sys.path.insert(0, str(Path.cwd()))  # as where the command was given
     kind = order.kind or _kind(order)
     say({"kind": kind.value})
+    plugin = replace(order.choice.plugin, kind=kind)
     # Not wanted: nothing is fetched and no environment is built, whoever asks.
-    choice = replace(registry.resolve(kind, order.spec), wanted=False)
+    choice = replace(order.choice, plugin=plugin, wanted=False)
     begin = _encoder if kind is Kind.ENCODER else _task
     try:
         begin(choice, order.request, say)
@@ -47,10 +52,9 @@ def examine(order: Order, say: Say) -> None:
 
 def _kind(order: Order) -> Kind:
     """Whether py:MODULE:ATTRIBUTE is a task or an encoder: only what it makes can tell."""
-    choice = registry.resolve(Kind.ENCODER, order.spec)
+    choice, request = order.choice, order.request
     try:
-        options = options_of(choice, order.request)
-        made = registry.create(choice, options, offered(choice, order.request))
+        made = registry.create(choice, options_of(choice, request), offered(choice, request))
     except HarnessError:
         return Kind.ENCODER
     return Kind.TASK if hasattr(made, "load") and not hasattr(made, "encode") else Kind.ENCODER

@@ -186,7 +186,7 @@ def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) ->
         process = ward.start(log)
         try:
             why = _listen(
-                process, pickle.dumps(Order(choice.label, patient.kind, request)), heard, timeout
+                process, pickle.dumps(Order(choice, patient.kind, request)), heard, timeout
             )
             code = process.poll()
         finally:
