@@ -108,7 +108,7 @@ def _equipped(
     if isinstance(came.error, Unreached):
         cause = came.error.__cause__
         reason = plain(cause.message if isinstance(cause, HarnessError) else came.error.message)
-        away = Unavailable(f"its files are not here, and {reason}", error.hint)
+        away = Unavailable(f"files are missing, and {reason}", error.hint)
         away.__cause__ = came.error
         return Failed(choice, away)
     return came
