@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mlir_harness import registry
+from mlir_harness.containment import contained
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request
@@ -57,7 +58,8 @@ def choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
 def attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
     """What `make` gives, or why not; whatever a plugin does, the others go on."""
     try:
-        return make()
+        with contained():
+            return make()
     except KeyboardInterrupt:
         raise
     except HarnessError as error:
@@ -122,8 +124,12 @@ def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
 
 def wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
     """The error that a plugin made something else than what was expected."""
+    return made_a(choice, type(made).__name__, expected)
+
+
+def made_a(choice: Choice, name: str, expected: str) -> Unavailable:
+    """The same, where the class of what was made is known by name alone."""
     return Unavailable(
-        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
-        f"not {expected}",
+        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(name)}, not {expected}",
         f"Mend {plain(choice.plugin.value)}.",
     )

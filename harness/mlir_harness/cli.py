@@ -11,6 +11,7 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import options
+from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
@@ -30,6 +31,7 @@ def cli() -> None:
 
 
 @cli.command()
+@config
 @options.encoders(required=True)
 @options.data
 @options.encoding

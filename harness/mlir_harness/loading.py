@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mlir_harness import check, fingerprint, measures, registry, scoring
@@ -34,6 +35,11 @@ class LoadedTask:
     @property
     def split(self) -> str:
         return self.options.split
+
+    @cached_property
+    def corpus(self) -> str:
+        """Fingerprint of the documents alone, for encoders that are fitted to them."""
+        return fingerprint.of_corpus(self.retrieval.documents.values())
 
 
 def make_task(choice: Choice) -> Task:

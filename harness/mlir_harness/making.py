@@ -40,10 +40,15 @@ def make_encoder(choice: Choice, request: Request, watcher: Watcher) -> ReadyEnc
         UsageError: it does not take the options that are given to it.
         Unavailable: it cannot run here, or is no encoder.
     """
-    del watcher  # nothing is fetched for encoders yet
     options = options_of(choice, request)
     given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
     with blamed(choice, given=given):
+        if request.isolate:
+            from mlir_harness.isolation import remote
+
+            told = offered(choice, request)
+            isolated = remote.create(choice, options, told, request.timeout, watcher.note)
+            return _ready(choice, isolated, isolated.source)
         encoder = registry.create(choice, options, offered(choice, request))
     return _ready(choice, encoder)
 
@@ -65,7 +70,14 @@ def home(plugin: Plugin, request: Request) -> Path:
     return request.cache_dir / "encoders" / name
 
 
-def _ready(choice: Choice, encoder: object) -> ReadyEncoder:
+def _ready(choice: Choice, encoder: object, source: str | None = None) -> ReadyEncoder:
+    """Held against the contract.
+
+    Args:
+        choice: what was made.
+        encoder: what its factory gave.
+        source: see sources.revision.
+    """
     if not isinstance(encoder, Encoder):
         raise wrong(choice, encoder, "an encoder (with `info` and `encode`)")
     info = encoder.info
@@ -78,7 +90,7 @@ def _ready(choice: Choice, encoder: object) -> ReadyEncoder:
         )
     info = replace(
         info,
-        revision=sources.revision(choice.plugin, str(info.revision or "")),
+        revision=sources.revision(choice.plugin, str(info.revision or ""), source),
         options={str(name): str(value) for name, value in info.options.items()},
     )
     return ReadyEncoder(choice, encoder, info, fingerprint.of_encoder(choice.plugin.origin, info))

@@ -16,7 +16,7 @@ from mlir_harness.indexing import index, search
 from mlir_harness.indexing.search import Search
 from mlir_harness.loading import LoadedTask, check_languages, load_task, make_task
 from mlir_harness.making import ReadyEncoder, make_encoder
-from mlir_harness.protocols import Task
+from mlir_harness.protocols import Fits, Task
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request, Watcher
 from mlir_harness.shelf import Shelf
@@ -37,7 +37,8 @@ class Prepared:
 
     def shelves(self, encoder: ReadyEncoder, task: LoadedTask) -> dict[Role, Shelf]:
         """Where the vectors of a cell are or will be, by role."""
-        cache = Cache(self.cache, encoder.fingerprint)
+        corpus = task.corpus if isinstance(encoder.encoder, Fits) else ""
+        cache = Cache(self.cache, encoder.fingerprint, corpus)
         held: dict[Role, list[Collection]] = {role: [] for role in Role}
         for role, collection in task.retrieval.collections():
             held[role].append(collection)

@@ -12,6 +12,7 @@ from mlir_harness.choices import Failed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.fetching.equip import Lacking
+from mlir_harness.fitting import fitted
 from mlir_harness.indexing import trial
 from mlir_harness.loading import LoadedTask
 from mlir_harness.making import ReadyEncoder
@@ -214,9 +215,9 @@ def _compute(
         shelf.check_room(sum(needed), prepared.cache)
     texts = sum(len(need.rows) for each in shelves.values() for need in each.needs)
     watcher.start(f"{cell.encoder} · {cell.task} · encoding", texts)
+    asked = fitted(encoder.encoder, task.retrieval)
     for role, each in shelves.items():
-        instruction = task.info.instruction
-        embed.fill(each, role, instruction, encoder.encoder, encoder.info, watcher, tally)
+        embed.fill(each, role, task.info.instruction, asked, encoder.info, watcher, tally)
     encoded = time.perf_counter()
     speeds.remember(prepared.cache, encoder.fingerprint, tally.characters, encoded - started)
     watcher.start(f"{cell.encoder} · {cell.task} · ranking", 0)

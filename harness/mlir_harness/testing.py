@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlir_harness.errors import EncoderError
-from mlir_harness.protocols import Context, Encoder, EncoderInfo
-from mlir_harness.types import FloatArray, Role
-from mlir_harness.vectors import as_vectors
+from mlir_harness.protocols import Context, Encoder, EncoderInfo, Fits
+from mlir_harness.types import Collection, Role
+from mlir_harness.vectors import Dense, Stored, as_vectors, difference, layout
 
 TEXTS = (
     "Where is the nearest train station?",
@@ -35,6 +35,8 @@ _ALIKE = 1e-3  # largest difference between components of equal texts' unit vect
 def check_encoder(encoder: Encoder, *, tolerance: float = _ALIKE) -> None:
     """Raise EncoderError, saying what is wrong, if `encoder` breaks its contract.
 
+    An encoder that is fitted to documents is fitted to the texts it is checked with.
+
     Checked: info; shape and finite values; one row per text, in the order of the texts,
     whatever their order and number; equal texts get equal vectors; the empty list; the same
     vectors again; another language changes a vector only if `info.language_aware`.
@@ -48,25 +50,41 @@ def check_encoder(encoder: Encoder, *, tolerance: float = _ALIKE) -> None:
         raise EncoderError(f"{type(encoder).__name__} has no `info` and `encode`")
     if not isinstance(encoder.info, EncoderInfo):
         raise EncoderError(f"`info` is a {type(encoder.info).__name__}, not an EncoderInfo")
+    if isinstance(encoder, Fits):
+        encoder = encoder.fit(_documents())
     for role in Role:
         _check_role(encoder, role, tolerance)
 
 
+def _documents() -> list[Collection]:
+    """The texts as the documents of a task."""
+    held: dict[str, list[str]] = {}
+    for text, language in zip(TEXTS, _LANGUAGES, strict=True):
+        held.setdefault(language, []).append(text)
+    return [
+        Collection(language, [str(row) for row in range(len(texts))], texts)
+        for language, texts in sorted(held.items())
+    ]
+
+
 def _check_role(encoder: Encoder, role: Role, tolerance: float) -> None:
     whole = _encode(encoder, TEXTS, _LANGUAGES, role)
-    width = whole.shape[1]
-    if not width:
-        raise EncoderError("returns vectors of 0 dimensions")
-    if encoder.info.dimension not in (None, width):
-        raise EncoderError(f"`info.dimension` is {encoder.info.dimension}, vectors have {width}")
+    if isinstance(whole, Dense):
+        width = whole.matrix.shape[1]
+        if not width:
+            raise EncoderError("returns vectors of 0 dimensions")
+        if encoder.info.dimension not in (None, width):
+            raise EncoderError(
+                f"`info.dimension` is {encoder.info.dimension}, vectors have {width}"
+            )
     order = np.random.default_rng(0).permutation(len(TEXTS))
     shuffled = _encode(encoder, [TEXTS[i] for i in order], [_LANGUAGES[i] for i in order], role)
     _alike(shuffled, whole[order], tolerance, "rows do not follow the order of the texts")
     _alike(_encode(encoder, TEXTS, _LANGUAGES, role), whole, tolerance, "a second call differs")
-    one = np.concatenate(
-        [_encode(encoder, [t], [la], role) for t, la in zip(TEXTS, _LANGUAGES, strict=True)]
-    )
-    _alike(one, whole, tolerance, "a text's vector depends on the other texts of the call")
+    for row, (text, language) in enumerate(zip(TEXTS, _LANGUAGES, strict=True)):
+        one = _encode(encoder, [text], [language], role)
+        message = "a text's vector depends on the other texts of the call"
+        _alike(one, whole[row : row + 1], tolerance, message)
     twice = _encode(encoder, [TEXTS[0], TEXTS[1], TEXTS[0]], ["en", "de", "en"], role)
     _alike(twice[2:], twice[:1], tolerance, "equal texts get different vectors")
     if len(_encode(encoder, [], [], role)):
@@ -77,18 +95,18 @@ def _check_role(encoder: Encoder, role: Role, tolerance: float) -> None:
         _alike(other, whole, tolerance, message)
 
 
-def _encode(
-    encoder: Encoder, texts: Sequence[str], languages: Sequence[str], role: Role
-) -> FloatArray:
+def _encode(encoder: Encoder, texts: Sequence[str], languages: Sequence[str], role: Role) -> Stored:
     vectors = as_vectors(encoder.encode(list(texts), Context(role, languages)), len(texts))
-    if not np.isfinite(vectors.matrix).all():
+    if not vectors.finite.all():
         raise EncoderError("returns NaN or infinite values")
-    return vectors.normalised().matrix
+    return vectors.normalised()
 
 
-def _alike(found: FloatArray, wanted: FloatArray, tolerance: float, message: str) -> None:
-    if found.shape != wanted.shape:
-        raise EncoderError(f"{message}: shape {found.shape}, not {wanted.shape}")
-    difference = float(np.abs(found - wanted).max(initial=0.0))
-    if difference > tolerance:
-        raise EncoderError(f"{message} (components differ by up to {difference:.1e})")
+def _alike(found: Stored, wanted: Stored, tolerance: float, message: str) -> None:
+    if layout(found) != layout(wanted) or len(found) != len(wanted):
+        raise EncoderError(
+            f"{message}: {len(found)} vectors {layout(found)}, not {len(wanted)} {layout(wanted)}"
+        )
+    apart = difference(found, wanted)
+    if apart > tolerance:
+        raise EncoderError(f"{message} (components differ by up to {apart:.1e})")
