@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import options
+from mlir_harness.commands import installed, options
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
+from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
+from mlir_harness.commands.new import new
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=installed.Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: mlir-harness run --encoders hashing --tasks xquad-r --data-dir FOLDER",
 )
@@ -107,10 +110,13 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
     """List encoders or tasks, without importing any of them."""
-    from mlir_harness.registry import Kind, plugins
+    from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))
     found = plugins(kind)
+    for flaw in flaws(kind):
+        named = f" {text.plain(flaw.name)!r}" if flaw.name else ""
+        click.echo(f"passed over:{named} of {flaw.source}: {flaw.why}\n  {flaw.hint}", err=True)
     if as_json:
         import json
 
@@ -140,6 +146,8 @@ def list_(what: str, as_json: bool) -> None:
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)
+cli.add_command(doctor)
+cli.add_command(new)
 
 
 def main() -> None:

@@ -53,6 +53,13 @@ class Unavailable(HarnessError):
     """An encoder or task is known but cannot run here; the hint is the mending command."""
 
 
+class Broken(Unavailable):
+    """A plugin that cannot be loaded, or makes something else than it should; mended in its code.
+
+    The harness raises it, not the plugin, which raises `Unavailable` for what a machine lacks.
+    """
+
+
 class FetchError(HarnessError):
     """A file cannot be downloaded, or what came is not what was announced."""
 

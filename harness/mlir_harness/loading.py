@@ -98,19 +98,9 @@ def load_task(
             f"task {plain(choice.label)} has none of the languages asked for",
             f"It has {', '.join(map(plain, info.languages))}.",
         )
-    extra = options_of(choice, request)
     supply.supply(choice, task, tuple(known), request, watcher, web)
-    options = TaskOptions(
-        split=split,
-        languages=tuple(known),
-        data=request.data,
-        data_dir=_data_dir(choice, info, request),
-        cache_dir=None if request.cache_dir is None else str(request.cache_dir),
-        strict=request.strict,
-        download=request.download,
-        extra=extra,
-    )
-    given = bool(extra or request.split or request.languages)
+    options = replace(task_options(choice, info, request), split=split, languages=tuple(known))
+    given = bool(options.extra or request.split or request.languages)
     watcher.start(f"loading {choice.label}", 0)
     try:
         with blamed(choice, given=given):
@@ -128,6 +118,22 @@ def load_task(
             "sample is meant."
         )
     return _identified(choice, info, options, retrieval, request)
+
+
+def task_options(choice: Choice, info: TaskInfo, request: Request) -> TaskOptions:
+    """What a request says to a task, but for the languages and the split.
+
+    Raises:
+        Unavailable: with several tasks, this one has no folder.
+    """
+    return TaskOptions(
+        data=request.data,
+        data_dir=_data_dir(choice, info, request),
+        cache_dir=None if request.cache_dir is None else str(request.cache_dir),
+        strict=request.strict,
+        download=request.download,
+        extra=options_of(choice, request),
+    )
 
 
 def _checked(retrieval: object, choice: Choice, request: Request) -> Retrieval:

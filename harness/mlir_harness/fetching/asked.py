@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mlir_harness import registry
-from mlir_harness.choices import Failed, attempt, blamed
-from mlir_harness.errors import HarnessError, Unavailable, UnknownName
+from mlir_harness.choices import Failed, attempt, blamed, of_either_kind
+from mlir_harness.errors import HarnessError, Unavailable
 from mlir_harness.fetching import needs
 from mlir_harness.fetching.fetch import fetch
 from mlir_harness.fetching.wanted import Wanted, distinct
@@ -18,7 +18,7 @@ from mlir_harness.making import home, make_encoder
 from mlir_harness.protocols import Download, Encoder, Fetches, Isolated
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request, Watcher
-from mlir_harness.text import did_you_mean, plain
+from mlir_harness.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +130,7 @@ def environment(choice: Choice, request: Request, watcher: Watcher) -> str:
 def _choices(name: str) -> list[Choice]:
     if name == "all":
         return [choice for kind in Kind for choice in registry.everything(kind)]
-    found = []
-    for kind in Kind:
-        try:
-            found.append(registry.resolve(kind, name))
-        except UnknownName:
-            continue
-    if not found:
-        raise UnknownName(
-            f"no encoder or task is called {plain(name)!r}",
-            did_you_mean(name, registry.known_names(*Kind)),
-        )
-    return found[:1] if _unregistered(found[0]) else found
+    return of_either_kind(name)
 
 
 def _unregistered(choice: Choice) -> bool:

@@ -158,6 +158,10 @@ class RemoteEncoder:
         return self._made.info
 
     @property
+    def made(self) -> Made:
+        return self._made
+
+    @property
     def source(self) -> str:
         """See sources.loaded; of the worker's process."""
         return self._made.source
@@ -252,7 +256,8 @@ class Line:
                 told = _expected(worker.make(self._origin.request(info=False)), Kind.MADE).fields
                 if "wrong" in told:
                     raise made_a(self._origin.choice, *told["wrong"])
-                if self._source and told["source"] != self._source:
+                # "" also in an environment where the plugin is shown but not installed.
+                if self._source and told["source"] not in {"", self._source}:
                     raise EncoderError(
                         "its source was edited while it was in use", "Run the command again."
                     )
@@ -269,9 +274,10 @@ class Line:
             try:
                 answer = worker.close()
             except Died as error:
-                raise EncoderError(
-                    f"its process {error.death.message}", error.death.hint
-                ) from error
+                if error.death.again:
+                    return  # it went by itself: nothing is left to close
+                death = error.death
+                raise EncoderError(f"its process {death.message}", death.hint) from error
             if answer is not None:
                 _expected(answer, Kind.CLOSED)
 
