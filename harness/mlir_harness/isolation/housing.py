@@ -34,11 +34,17 @@ def made_here(choice: Choice, encoder: Encoder, factory: Isolated) -> Made:
     Raises:
         Unavailable: what its factory declares is no environment.
     """
+    environment = declared(choice, factory)
+    counts, fits = isinstance(encoder, Counts), isinstance(encoder, Fits)
+    return Made(encoder.info, sources.loaded(choice.plugin), counts, fits, environment)
+
+
+def declared(choice: Choice, factory: Isolated) -> Environment:
+    """What the encoders of a factory need; raises Unavailable if it is no environment."""
     environment: object = factory.environment
     if not isinstance(environment, Environment):
         raise wrong(choice, environment, "an Environment as its factory's `environment`")
-    counts, fits = isinstance(encoder, Counts), isinstance(encoder, Fits)
-    return Made(encoder.info, sources.loaded(choice.plugin), counts, fits, environment)
+    return environment
 
 
 def housed(
