@@ -137,6 +137,7 @@ GOOD_ANSWERS: dict[str, Callable[[Any, Context], Any]] = {
     "as_columns": lambda m, c: np.asfortranarray(m),
     "prints": lambda m, c: (_print(), m)[1],
     "moves": lambda m, c: (os.chdir("/"), m)[1],
+    "forks": lambda m, c: (os.fork(), m)[1],  # both the parent and the child go on
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from mlir_encoders import checks, conversion
 from mlir_encoders.hub_files import HubFiles
 from mlir_encoders.model_folder import ModelFolder
-from mlir_encoders.sentence import About, SentenceEncoder, parse
+from mlir_encoders.options import parse
+from mlir_encoders.sentence import About, SentenceEncoder
 from mlir_harness.errors import Unavailable
 from mlir_harness.protocols import Download
 

@@ -42,11 +42,12 @@ class Report:
     def __rich__(self) -> Any:
         from rich.console import Group
 
-        from mlir_harness import tables
+        from mlir_harness import failures, tables
         from mlir_harness.indexing import search_table
 
         shown = [module.summary(self.cells) for module in (tables, search_table)]
-        return Group(*shown, *(module.failures(self.cells) for module in (tables, search_table)))
+        failed = [module.failures(self.cells) for module in (failures, search_table)]
+        return Group(*shown, *failed)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -108,7 +109,9 @@ def evaluate(
         data: "real" files, the bundled "sample", or "auto": the sample where there are none.
         data_dir: folder with the tasks' files, or with one folder per task.
         strict: flaws in the data that are otherwise noted are errors.
-        download: fetch what is missing of tasks asked for by name; else nothing uses the network.
+        download: fetch what is missing of tasks asked for by name, and of the encoders that "all"
+            brings in. What an encoder asked for by name needs is fetched in any case, unless its
+            weights are given; the log `mlir_harness` says so first, with sizes and licences.
         output: folder to store results in, and to answer from; None for neither.
         cache_dir: folder for vectors; None for the user's cache.
         fresh: compute again what is stored.

@@ -16,7 +16,7 @@ from mlir_harness import files, fingerprint
 from mlir_harness.protocols import Context
 from mlir_harness.text import described
 from mlir_harness.types import Array
-from mlir_harness.vectors import Dense
+from mlir_harness.vectors import Stored, from_tensors
 
 SHARD = 4096  # texts; what a killed run repeats at most
 _HINT = "Free some space, or name another folder with --cache-dir."
@@ -51,7 +51,7 @@ class Shard:
     def exists(self) -> bool:
         return self.path.exists()
 
-    def read(self) -> tuple[Dense, int]:
+    def read(self) -> tuple[Stored, int]:
         """The vectors and how many texts were truncated.
 
         Raises:
@@ -67,14 +67,17 @@ class Shard:
             raise
         except Exception as error:  # safetensors' own error class has no stable home
             raise Damaged(described(error)) from error
-        matrix = tensors.get("matrix")
-        if header.get("checksum") != self._checksum(tensors, truncated) or matrix is None:
+        if header.get("checksum") != self._checksum(tensors, truncated):
             raise Damaged("its checksum does not match")
-        if matrix.ndim != 2 or len(matrix) != self.texts or matrix.dtype != np.float32:
-            raise Damaged(f"it holds {matrix.dtype} {matrix.shape} for {self.texts} texts")
-        return Dense(matrix), truncated
+        try:
+            vectors = from_tensors(tensors)
+        except ValueError as error:
+            raise Damaged(described(error)) from error
+        if len(vectors) != self.texts:
+            raise Damaged(f"it holds {len(vectors)} vectors for {self.texts} texts")
+        return vectors, truncated
 
-    def write(self, vectors: Dense, truncated: int) -> None:
+    def write(self, vectors: Stored, truncated: int) -> None:
         """Store vectors; raises StoreError if the disk is full or read-only."""
         tensors = dict(vectors.tensors())
         header = {"checksum": self._checksum(tensors, truncated), "truncated": str(truncated)}
@@ -99,10 +102,12 @@ class Cache:
     Attributes:
         folder: the cache's root.
         encoder: the encoder's fingerprint.
+        corpus: fingerprint of the documents that the encoder is fitted to, "" if it is to none.
     """
 
     folder: Path
     encoder: str
+    corpus: str = ""
 
     @property
     def home(self) -> Path:
@@ -119,5 +124,7 @@ class Cache:
         parts = {"role": context.role.value, "instruction": context.instruction}
         if by_language:
             parts["languages"] = fingerprint.of_texts("languages", {}, context.languages)
+        if self.corpus:
+            parts["corpus"] = self.corpus
         name = fingerprint.of_texts("shard", parts, texts)
         return Shard(self.home / name[:2] / f"{name}.safetensors", len(texts))

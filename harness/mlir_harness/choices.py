@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mlir_harness import registry
-from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_harness.containment import contained
+from mlir_harness.errors import Broken, HarnessError, Unavailable, UnknownName, UsageError
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request
 from mlir_harness.text import described, did_you_mean, plain
@@ -54,10 +55,32 @@ def choices(kind: Kind, names: Sequence[str]) -> list[Choice]:
     return list(found.values())
 
 
+def of_either_kind(name: str) -> list[Choice]:
+    """The encoder, the task, or both that a name stands for.
+
+    py:MODULE:ATTRIBUTE, which does not say of what kind it is, is taken for an encoder.
+
+    Raises:
+        UnknownName: nothing has that name.
+        UsageError: more than one thing of a kind has it.
+    """
+    found = []
+    for kind in Kind:
+        with suppress(UnknownName):
+            found.append(registry.resolve(kind, name))
+    if not found:
+        raise UnknownName(
+            f"no encoder or task is called {plain(name)!r}",
+            did_you_mean(name, registry.known_names(*Kind)),
+        )
+    return found[:1] if not found[0].plugin.distribution else found
+
+
 def attempt(choice: Choice, make: Callable[[], _Made]) -> _Made | Failed:
     """What `make` gives, or why not; whatever a plugin does, the others go on."""
     try:
-        return make()
+        with contained():
+            return make()
     except KeyboardInterrupt:
         raise
     except HarnessError as error:
@@ -120,10 +143,14 @@ def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
         raise Unavailable(message, error.hint) from error
 
 
-def wrong(choice: Choice, made: Any, expected: str) -> Unavailable:
+def wrong(choice: Choice, made: Any, expected: str) -> Broken:
     """The error that a plugin made something else than what was expected."""
-    return Unavailable(
-        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(type(made).__name__)}, "
-        f"not {expected}",
+    return made_a(choice, type(made).__name__, expected)
+
+
+def made_a(choice: Choice, name: str, expected: str) -> Broken:
+    """The same, where the class of what was made is known by name alone."""
+    return Broken(
+        f"{choice.plugin.kind.value} {plain(choice.label)} made a {plain(name)}, not {expected}",
         f"Mend {plain(choice.plugin.value)}.",
     )

@@ -11,9 +11,12 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import installed, options
+from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
+from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
+from mlir_harness.commands.new import new
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ def cli() -> None:
 
 
 @cli.command()
+@config
 @options.encoders(required=True)
 @options.data
 @options.encoding
@@ -52,7 +56,11 @@ def cli() -> None:
     show_default=True,
     help="What is printed to standard output.",
 )
-@click.option("--download", is_flag=True, help="Fetch what is missing of tasks named here.")
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch also what is missing of tasks named here, and of encoders that 'all' brings in.",
+)
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -73,7 +81,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars)
+        prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
         if dry_run and form in {"csv", "markdown"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
@@ -102,10 +110,13 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
     """List encoders or tasks, without importing any of them."""
-    from mlir_harness.registry import Kind, plugins
+    from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))
     found = plugins(kind)
+    for flaw in flaws(kind):
+        named = f" {text.plain(flaw.name)!r}" if flaw.name else ""
+        click.echo(f"passed over:{named} of {flaw.source}: {flaw.why}\n  {flaw.hint}", err=True)
     if as_json:
         import json
 
@@ -135,6 +146,8 @@ def list_(what: str, as_json: bool) -> None:
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)
+cli.add_command(doctor)
+cli.add_command(new)
 
 
 def main() -> None:

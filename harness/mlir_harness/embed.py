@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 
 from mlir_harness.cache import Damaged, Shard
+from mlir_harness.containment import contained
 from mlir_harness.errors import EncoderError, HarnessError
 from mlir_harness.protocols import Context, Encoder, EncoderInfo
 from mlir_harness.shelf import Need, Shelf
 from mlir_harness.text import described, plain
 from mlir_harness.types import Role
-from mlir_harness.vectors import Dense, as_vectors
+from mlir_harness.vectors import Dense, Stored, as_vectors, layout
 
 _LARGEST = 1e15  # of a vector's values: inner products still fit float32
 
@@ -37,14 +38,16 @@ class Tally:
 
     Attributes:
         texts, unique, truncated: of the cell, cached or not.
-        dimension: of all its vectors; None before the first.
+        layout: of all its vectors, see vectors.layout; "" before the first.
+        dimension: of all its vectors; None where they are sparse, and before the first.
         encoded, characters, tokens: of the texts that had no cached vectors.
-        notes: what went wrong on the way and was mended.
+        notes: what went wrong on the way and was mended, and what encoders said.
     """
 
     texts: int = 0
     unique: int = 0
     truncated: int = 0
+    layout: str = ""
     dimension: int | None = None
     encoded: int = 0
     characters: int = 0
@@ -82,37 +85,43 @@ def fill(
                 held = _cached(need.shard, watcher, tally)  # another process may have won
                 if held is None:
                     held = _encode(need, role, instruction, encoder, info, watcher, tally)
-                    _check_dimension(held[0], tally)
+                    _check_layout(held[0], tally)
                     need.shard.write(*held)
         vectors, truncated = held
-        _check_dimension(vectors, tally)
+        _check_layout(vectors, tally)
         tally.unique += len(need.rows)
         tally.truncated += truncated
 
 
-def _check_dimension(vectors: Dense, tally: Tally) -> None:
-    width = vectors.matrix.shape[1]
-    if tally.dimension not in {None, width}:
+def _check_layout(vectors: Stored, tally: Tally) -> None:
+    found = layout(vectors)
+    if tally.layout not in {"", found}:
         raise EncoderError(
-            f"returned vectors of {width} dimensions here and of {tally.dimension} elsewhere",
+            f"returned vectors {found} here and {tally.layout} elsewhere",
             "All vectors of an encoder must have the same dimension, queries and documents alike.",
         )
-    tally.dimension = width
+    tally.layout = found
+    tally.dimension = vectors.matrix.shape[1] if isinstance(vectors, Dense) else None
 
 
-def _cached(shard: Shard, watcher: Watcher, tally: Tally) -> tuple[Dense, int] | None:
+def _cached(shard: Shard, watcher: Watcher, tally: Tally) -> tuple[Stored, int] | None:
     try:
         held = shard.read()
     except FileNotFoundError:
         return None
     except Damaged as error:
         message = f"cached vectors {shard.path.name} are damaged ({error}): encoding them again"
-        if message not in tally.notes:
-            tally.notes.append(message)
-            watcher.note(message)
+        _note(message, watcher, tally)
         return None
     watcher.texts(shard.texts, 0)
     return held
+
+
+def _note(message: str, watcher: Watcher, tally: Tally) -> None:
+    """Tell the user, and keep with the result, once."""
+    if message not in tally.notes:
+        tally.notes.append(message)
+        watcher.note(message)
 
 
 def _encode(
@@ -123,7 +132,7 @@ def _encode(
     info: EncoderInfo,
     watcher: Watcher,
     tally: Tally,
-) -> tuple[Dense, int]:
+) -> tuple[Stored, int]:
     """Vectors of one shard, checked, and how many of its texts were truncated."""
     texts = need.texts()
     reported = truncated_texts = 0
@@ -136,10 +145,14 @@ def _encode(
         tally.tokens += int(tokens)
         watcher.texts(done, int(tokens))
 
+    def note(message: str) -> None:
+        _note(plain(str(message), 400), watcher, tally)
+
     language = need.collection.language
-    context = Context(role, [language] * len(texts), instruction, progress)
+    context = Context(role, [language] * len(texts), instruction, progress, note)
     try:
-        vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
+        with contained():
+            vectors = as_vectors(encoder.encode(list(texts), context), len(texts))
     except (HarnessError, KeyboardInterrupt):
         raise
     except MemoryError as error:
@@ -160,20 +173,11 @@ def _encode(
 
 
 def _check_values(
-    vectors: Dense, need: Need, texts: Sequence[str], role: Role, info: EncoderInfo
+    vectors: Stored, need: Need, texts: Sequence[str], role: Role, info: EncoderInfo
 ) -> None:
-    if not vectors.matrix.shape[1]:
-        raise EncoderError(
-            "returned vectors of 0 dimensions",
-            f"encode must return an array of shape ({len(texts)}, dimension)",
-        )
-    declared = info.dimension
-    if declared and declared != vectors.matrix.shape[1]:
-        raise EncoderError(
-            f"returned vectors of {vectors.matrix.shape[1]} dimensions; its info says {declared}",
-            "info.dimension must be the length of a vector, or None.",
-        )
-    bad = ~np.isfinite(vectors.matrix).all(axis=1)
+    if isinstance(vectors, Dense):
+        _check_dimension(vectors.matrix.shape[1], info, len(texts))
+    bad = ~vectors.finite
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         name = need.collection.ids[int(need.rows[row])]
@@ -183,8 +187,21 @@ def _check_values(
             f"{plain(texts[row], 60)!r}",
             "Half precision is a common cause: try --precision fp32.",
         )
-    if np.abs(vectors.matrix).max(initial=0.0) > _LARGEST:
+    if vectors.largest > _LARGEST:
         raise EncoderError(
             "returned values so large that inner products overflow",
             "Scale the vectors down, or set info.similarity to cosine.",
+        )
+
+
+def _check_dimension(width: int, info: EncoderInfo, texts: int) -> None:
+    if not width:
+        raise EncoderError(
+            "returned vectors of 0 dimensions",
+            f"encode must return an array of shape ({texts}, dimension)",
+        )
+    if info.dimension and info.dimension != width:
+        raise EncoderError(
+            f"returned vectors of {width} dimensions; its info says {info.dimension}",
+            "info.dimension must be the length of a vector, or None.",
         )

@@ -37,6 +37,10 @@ class UsageError(HarnessError):
     exit_code = Exit.USAGE
 
 
+class UnknownName(UsageError):
+    """No encoder, or no task, has the name that was given."""
+
+
 class DataError(HarnessError):
     """A task's files are missing or malformed; the message names the file and the place."""
 
@@ -47,6 +51,13 @@ class Missing(DataError):
 
 class Unavailable(HarnessError):
     """An encoder or task is known but cannot run here; the hint is the mending command."""
+
+
+class Broken(Unavailable):
+    """A plugin that cannot be loaded, or makes something else than it should; mended in its code.
+
+    The harness raises it, not the plugin, which raises `Unavailable` for what a machine lacks.
+    """
 
 
 class FetchError(HarnessError):

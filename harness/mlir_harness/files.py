@@ -119,15 +119,23 @@ def check_room(needed: int, folder: Path, what: str, hint: str) -> None:
         folder: need not exist yet.
         what, hint: for the message.
     """
-    absolute = folder.absolute()
-    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_existing(folder)).free
     if needed > free:
         raise StoreError(
             f"no room for {what}: it takes {size(needed)} more, and {plain(str(folder))} has "
             f"{size(free)} free",
             hint,
         )
+
+
+def disk(folder: Path) -> int:
+    """A number for the disk that holds `folder`, which need not exist yet."""
+    return _existing(folder).stat().st_dev
+
+
+def _existing(folder: Path) -> Path:
+    absolute = folder.absolute()
+    return next(path for path in (absolute, *absolute.parents) if path.exists())
 
 
 def cache_folder() -> Path:

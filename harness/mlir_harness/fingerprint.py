@@ -91,6 +91,15 @@ def _collection(collection: Collection) -> bytes:
     return ids.encode() + np.ascontiguousarray(text_hashes(collection.texts), "<i8").tobytes()
 
 
+def of_corpus(documents: Iterable[Collection]) -> str:
+    """Hash of documents' languages and texts, in whatever order the languages come."""
+    state = xxhash.xxh3_128(f"corpus:{_VERSION}".encode())
+    for collection in sorted(documents, key=lambda each: each.language):
+        state.update(of_json("language", [collection.language, len(collection)]).encode())
+        state.update(np.ascontiguousarray(text_hashes(collection.texts), "<i8").tobytes())
+    return state.hexdigest()
+
+
 def of_protocol(
     task: str,
     version: str,

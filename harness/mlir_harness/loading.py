@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mlir_harness import check, fingerprint, measures, registry, scoring
 from mlir_harness.choices import blamed, options_of, wrong
 from mlir_harness.errors import DataError, HarnessError, Unavailable, UsageError
-from mlir_harness.fetching import supply
+from mlir_harness.fetching import needs, supply
+from mlir_harness.fetching.web import Web
 from mlir_harness.protocols import Task, TaskInfo, TaskOptions
 from mlir_harness.registry import Choice
 from mlir_harness.request import KINDS, Request, Watcher
@@ -33,6 +35,11 @@ class LoadedTask:
     @property
     def split(self) -> str:
         return self.options.split
+
+    @cached_property
+    def corpus(self) -> str:
+        """Fingerprint of the documents alone, for encoders that are fitted to them."""
+        return fingerprint.of_corpus(self.retrieval.documents.values())
 
 
 def make_task(choice: Choice) -> Task:
@@ -63,8 +70,16 @@ def check_languages(request: Request, tasks: Sequence[Task]) -> None:
                 )
 
 
-def load_task(choice: Choice, task: Task, request: Request, watcher: Watcher) -> LoadedTask:
+def load_task(
+    choice: Choice, task: Task, request: Request, watcher: Watcher, web: Web | None = None
+) -> LoadedTask:
     """The task's data, checked, with the settings asked for.
+
+    Args:
+        choice, task: which.
+        request: what of it.
+        watcher: told of progress.
+        web: fetches what is missing, if the request says so; None: nothing is fetched now.
 
     Raises:
         UsageError: a split, language or option that it does not have.
@@ -83,19 +98,9 @@ def load_task(choice: Choice, task: Task, request: Request, watcher: Watcher) ->
             f"task {plain(choice.label)} has none of the languages asked for",
             f"It has {', '.join(map(plain, info.languages))}.",
         )
-    extra = options_of(choice, request)
-    supply.supply(choice, task, tuple(known), request, watcher)
-    options = TaskOptions(
-        split=split,
-        languages=tuple(known),
-        data=request.data,
-        data_dir=_data_dir(choice, info, request),
-        cache_dir=None if request.cache_dir is None else str(request.cache_dir),
-        strict=request.strict,
-        download=request.download,
-        extra=extra,
-    )
-    given = bool(extra or request.split or request.languages)
+    supply.supply(choice, task, tuple(known), request, watcher, web)
+    options = replace(task_options(choice, info, request), split=split, languages=tuple(known))
+    given = bool(options.extra or request.split or request.languages)
     watcher.start(f"loading {choice.label}", 0)
     try:
         with blamed(choice, given=given):
@@ -109,10 +114,26 @@ def load_task(choice: Choice, task: Task, request: Request, watcher: Watcher) ->
     if retrieval.provenance.sample and request.data == "auto":
         watcher.note(
             f"{choice.label}: SAMPLE DATA, as the real files are not on this machine. "
-            f"`mlir-harness fetch {choice.plugin.name}` gets them; --data sample says that the "
+            f"`{needs.command(choice, request)}` gets them; --data sample says that the "
             "sample is meant."
         )
     return _identified(choice, info, options, retrieval, request)
+
+
+def task_options(choice: Choice, info: TaskInfo, request: Request) -> TaskOptions:
+    """What a request says to a task, but for the languages and the split.
+
+    Raises:
+        Unavailable: with several tasks, this one has no folder.
+    """
+    return TaskOptions(
+        data=request.data,
+        data_dir=_data_dir(choice, info, request),
+        cache_dir=None if request.cache_dir is None else str(request.cache_dir),
+        strict=request.strict,
+        download=request.download,
+        extra=options_of(choice, request),
+    )
 
 
 def _checked(retrieval: object, choice: Choice, request: Request) -> Retrieval:

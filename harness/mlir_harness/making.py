@@ -8,7 +8,7 @@ from pathlib import Path
 from mlir_harness import fingerprint, registry, sources
 from mlir_harness.choices import blamed, options_of, wrong
 from mlir_harness.errors import Unavailable
-from mlir_harness.protocols import Closes, Encoder, EncoderInfo
+from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Isolated
 from mlir_harness.registry import Choice, Plugin
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain, slug
@@ -40,12 +40,28 @@ def make_encoder(choice: Choice, request: Request, watcher: Watcher) -> ReadyEnc
         UsageError: it does not take the options that are given to it.
         Unavailable: it cannot run here, or is no encoder.
     """
-    del watcher  # nothing is fetched for encoders yet
     options = options_of(choice, request)
+    told = offered(choice, request)
     given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
     with blamed(choice, given=given):
-        encoder = registry.create(choice, options, offered(choice, request))
-    return _ready(choice, encoder)
+        if request.isolate:
+            from mlir_harness.isolation import housing, remote
+
+            isolated = remote.create(choice, options, told, request.timeout, watcher.note)
+            ready = _ready(choice, isolated, isolated.source)
+            if isolated.made.environment is None:
+                return ready
+            housed = housing.housed(choice, isolated.made, options, told, request, watcher)
+            return replace(ready, encoder=housed)
+        encoder = registry.create(choice, options, told)
+    ready = _ready(choice, encoder)
+    factory: object = registry.factory(choice.plugin)
+    if not isinstance(factory, Isolated):
+        return ready
+    from mlir_harness.isolation import housing
+
+    made = housing.made_here(choice, ready.encoder, factory)
+    return replace(ready, encoder=housing.housed(choice, made, options, told, request, watcher))
 
 
 def offered(choice: Choice, request: Request) -> dict[str, object]:
@@ -65,7 +81,14 @@ def home(plugin: Plugin, request: Request) -> Path:
     return request.cache_dir / "encoders" / name
 
 
-def _ready(choice: Choice, encoder: object) -> ReadyEncoder:
+def _ready(choice: Choice, encoder: object, source: str | None = None) -> ReadyEncoder:
+    """Held against the contract.
+
+    Args:
+        choice: what was made.
+        encoder: what its factory gave.
+        source: see sources.revision.
+    """
     if not isinstance(encoder, Encoder):
         raise wrong(choice, encoder, "an encoder (with `info` and `encode`)")
     info = encoder.info
@@ -78,7 +101,7 @@ def _ready(choice: Choice, encoder: object) -> ReadyEncoder:
         )
     info = replace(
         info,
-        revision=sources.revision(choice.plugin, str(info.revision or "")),
+        revision=sources.revision(choice.plugin, str(info.revision or ""), source),
         options={str(name): str(value) for name, value in info.options.items()},
     )
     return ReadyEncoder(choice, encoder, info, fingerprint.of_encoder(choice.plugin.origin, info))

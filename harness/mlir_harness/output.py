@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mlir_harness import details, formats, tables
+from mlir_harness import details, failures, formats, tables
 from mlir_harness.errors import Exit, StoreError
 from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
@@ -114,7 +114,7 @@ def report(cells: Iterable[CellResult], errors: Console, *, debug: bool) -> None
     """What did not work, why, and what to do."""
     troubled = [cell for cell in cells if cell.reason or _search_failed(cell)]
     if any(cell.reason for cell in troubled):
-        errors.print(tables.failures(troubled), soft_wrap=True)  # so that commands can be copied
+        errors.print(failures.failures(troubled), soft_wrap=True)  # so that commands can be copied
     if any(_search_failed(cell) for cell in troubled):
         errors.print(search_table.failures(troubled), soft_wrap=True)
     if debug:

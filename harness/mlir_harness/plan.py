@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlir_harness import speeds
+from mlir_harness.fetching.equip import Lacking
 from mlir_harness.loading import LoadedTask
 from mlir_harness.making import ReadyEncoder
 from mlir_harness.prepare import Prepared
@@ -20,31 +21,43 @@ class PlannedCell:
     Attributes:
         encoder, task: names.
         settings: number of settings.
-        texts: unique texts that need vectors, and `cached` of them have one.
+        texts: unique texts that need vectors, and `cached` of them have one; None if the encoder
+            cannot be made before its files are there.
         tokens: to be read for the others; None if the encoder cannot count cheaply.
         bytes: of vectors to be written; None if the dimension is not known yet.
         seconds: to encode, at the speed last measured here; None if there is none.
+        fetches: what is downloaded for the encoder first, in words; "" for nothing.
     """
 
     encoder: str
     task: str
     settings: int
-    texts: int
-    cached: int
+    texts: int | None
+    cached: int | None
     tokens: int | None = None
     bytes: int | None = None
     seconds: float | None = None
+    fetches: str = ""
 
 
 def plan(prepared: Prepared) -> list[PlannedCell]:
     """The cells of a run that can be run, in its order."""
     return [
-        _cell(encoder, task, prepared)
+        _lacking(encoder, task) if isinstance(encoder, Lacking) else _cell(encoder, task, prepared)
         for encoder in prepared.encoders
-        if isinstance(encoder, ReadyEncoder)
+        if isinstance(encoder, ReadyEncoder | Lacking)
         for task in prepared.tasks
         if isinstance(task, LoadedTask)
     ]
+
+
+def _lacking(encoder: Lacking, task: LoadedTask) -> PlannedCell:
+    wanted = encoder.wanted
+    fetches = wanted.described() if wanted.downloads else "nothing; its files are made ready"
+    settings = len(task.retrieval.settings)
+    return PlannedCell(
+        encoder.choice.label, task.choice.label, settings, None, None, fetches=fetches
+    )
 
 
 def _cell(encoder: ReadyEncoder, task: LoadedTask, prepared: Prepared) -> PlannedCell:

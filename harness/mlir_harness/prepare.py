@@ -10,11 +10,13 @@ from typing import TypeVar
 from mlir_harness import registry, shelf
 from mlir_harness.cache import Cache
 from mlir_harness.choices import Failed, attempt, check_options, choices
+from mlir_harness.fetching.equip import equip
+from mlir_harness.fetching.web import Web
 from mlir_harness.indexing import index, search
 from mlir_harness.indexing.search import Search
 from mlir_harness.loading import LoadedTask, check_languages, load_task, make_task
 from mlir_harness.making import ReadyEncoder, make_encoder
-from mlir_harness.protocols import Task
+from mlir_harness.protocols import Fits, Task
 from mlir_harness.registry import Choice, Kind
 from mlir_harness.request import Request, Watcher
 from mlir_harness.shelf import Shelf
@@ -35,7 +37,8 @@ class Prepared:
 
     def shelves(self, encoder: ReadyEncoder, task: LoadedTask) -> dict[Role, Shelf]:
         """Where the vectors of a cell are or will be, by role."""
-        cache = Cache(self.cache, encoder.fingerprint)
+        corpus = task.corpus if isinstance(encoder.encoder, Fits) else ""
+        cache = Cache(self.cache, encoder.fingerprint, corpus)
         held: dict[Role, list[Collection]] = {role: [] for role in Role}
         for role, collection in task.retrieval.collections():
             held[role].append(collection)
@@ -45,13 +48,18 @@ class Prepared:
         }
 
 
-def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) -> Prepared:
-    """Resolve names, make encoders, load tasks.
+def prepare(
+    request: Request, watcher: Watcher, *, tasks_alone: bool = False, dry: bool = False
+) -> Prepared:
+    """Resolve names, make encoders, load tasks; what is missing of them is fetched, if it may be.
+
+    Encoders come last: nothing is fetched for a run that could not use it.
 
     Args:
         request: what is wanted.
         watcher: told of progress.
         tasks_alone: it is no error to name no encoder.
+        dry: nothing is fetched; encoders that would be are `Lacking`.
 
     Raises:
         UsageError: a name, language or option is unknown.
@@ -65,14 +73,17 @@ def prepare(request: Request, watcher: Watcher, *, tasks_alone: bool = False) ->
     ready = [
         attempt(choice, partial(make_encoder, choice, request, watcher)) for choice in encoders
     ]
+    web = None if dry else Web()
     made = [attempt(choice, partial(make_task, choice)) for choice in tasks]
     check_languages(request, [each for each in made if not isinstance(each, Failed)])
     loaded = [
         each
         if isinstance(each, Failed)
-        else attempt(choice, partial(load_task, choice, each, request, watcher))
+        else attempt(choice, partial(load_task, choice, each, request, watcher, web))
         for choice, each in zip(tasks, made, strict=True)
     ]
+    useful = any(isinstance(each, LoadedTask) for each in loaded)
+    ready = equip(ready, request, watcher, web if useful else None)
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     return Prepared(request, tuple(ready), tuple(loaded), request.cache_dir, searched)
 

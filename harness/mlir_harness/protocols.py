@@ -50,6 +50,10 @@ def _silent(texts: int, tokens: int, truncated: int) -> None:
     """Nobody watches."""
 
 
+def _unheard(message: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known about the texts of one `encode` call. Grows without breaking plugins.
@@ -60,12 +64,14 @@ class Context:
         instruction: the task's, for models that follow instructions.
         progress: an encoder may call it after each batch with the number of texts done, of
             tokens read, and of texts that were truncated since the last call.
+        note: an encoder may tell the user what went otherwise than was asked, and still went well.
     """
 
     role: Role
     languages: Sequence[str]
     instruction: str = ""
     progress: Callable[[int, int, int], None] = _silent
+    note: Callable[[str], None] = _unheard
 
 
 @runtime_checkable

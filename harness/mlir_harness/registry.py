@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlir_harness import sources
-from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_harness import entry_points, sources
+from mlir_harness.entry_points import Flaw
+from mlir_harness.errors import Broken, HarnessError, Unavailable, UnknownName, UsageError
 from mlir_harness.text import described, did_you_mean, plain
 
 OWN = "mlir-harness"
@@ -83,34 +83,20 @@ def plugins(kind: Kind) -> tuple[Plugin, ...]:
         if name.strip()
     }
     found: dict[tuple[str, str, str], Plugin] = {}
-    for point, distribution, version in _entry_points(kind.group, kind.schemes):
-        third_party = distribution != OWN
-        names = {point.name, f"{distribution}/{point.name}"}
+    for point in entry_points.read((kind.group, kind.schemes))[0]:
+        third_party = point.distribution != OWN
+        names = {point.name, f"{point.distribution}/{point.name}"}
         if names & disabled or (third_party and "third-party" in disabled):
             continue
         scheme = point.group == kind.schemes
-        plugin = Plugin(kind, point.name, point.value, distribution, version, scheme)
-        found.setdefault((point.name, distribution, point.value), plugin)
+        plugin = Plugin(kind, point.name, point.value, point.distribution, point.version, scheme)
+        found.setdefault((point.name, point.distribution, point.value), plugin)
     return tuple(sorted(found.values(), key=lambda p: (p.scheme, p.name, p.distribution)))
 
 
-def _entry_points(*groups: str) -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
-    """Entry points with name and version of their distribution; broken metadata is passed over.
-
-    Of two copies of a distribution the one that Python would import counts.
-    """
-    seen = set()
-    for distribution in importlib.metadata.distributions():
-        try:
-            points = [point for point in distribution.entry_points if point.group in groups]
-            if not points:
-                continue
-            name, version = str(distribution.name or ""), str(distribution.version or "")
-        except Exception:  # noqa: S112  somebody else's package is broken
-            continue
-        if name not in seen:
-            seen.add(name)
-            yield from ((point, name, version) for point in points)
+def flaws(kind: Kind) -> tuple[Flaw, ...]:
+    """Plugins of a kind that are installed and passed over, and why."""
+    return entry_points.read((kind.group, kind.schemes))[1]
 
 
 def everything(kind: Kind) -> list[Choice]:
@@ -129,6 +115,12 @@ def everything(kind: Kind) -> list[Choice]:
     ]
 
 
+def known_names(*kinds: Kind) -> list[str]:
+    """The names that plugins of these kinds have, schemes as "name:…", sorted."""
+    found = (plugin for kind in kinds for plugin in plugins(kind))
+    return sorted({f"{plugin.name}:…" if plugin.scheme else plugin.name for plugin in found})
+
+
 def resolve(kind: Kind, spec: str) -> Choice:
     """The plugin that `spec` names.
 
@@ -138,7 +130,8 @@ def resolve(kind: Kind, spec: str) -> Choice:
             each also as LABEL=SPEC.
 
     Raises:
-        UsageError: nothing or more than one thing has that name.
+        UnknownName: nothing has that name.
+        UsageError: more than one thing has it, or it is not whole.
     """
     alias = _ALIAS.fullmatch(spec)
     if alias:
@@ -170,10 +163,15 @@ def _resolve(kind: Kind, spec: str) -> Choice:
         p for p in ordinary if p.name == name and (not slash or p.distribution == distribution)
     ]
     if not named:
-        known = sorted(
-            {p.name for p in ordinary} | {f"{p.name}:…" for p in plugins(kind) if p.scheme}
+        for flaw in flaws(kind):
+            if spec in (flaw.name, f"{flaw.distribution}/{flaw.name}"):
+                raise UsageError(
+                    f"the {kind.value} {plain(spec)!r} of {flaw.source} cannot be used: {flaw.why}",
+                    flaw.hint,
+                )
+        raise UnknownName(
+            f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known_names(kind))
         )
-        raise UsageError(f"no {kind.value} is called {plain(spec)!r}", did_you_mean(spec, known))
     return Choice(spec, _only(named, name, kind), rest)
 
 
@@ -264,7 +262,7 @@ def factory(plugin: Plugin) -> Callable[..., Any]:
     except BaseException as error:
         raise _broken(plugin, error) from error
     if not callable(loaded):
-        raise Unavailable(
+        raise Broken(
             f"{plugin.kind.value} {plain(plugin.name)} is not callable: {plain(plugin.value)} "
             f"is a {type(loaded).__name__}",
             "Its entry point must name a function or class that makes it.",
@@ -272,7 +270,7 @@ def factory(plugin: Plugin) -> Callable[..., Any]:
     return loaded  # type: ignore[no-any-return]
 
 
-def _broken(plugin: Plugin, error: BaseException) -> Unavailable:
+def _broken(plugin: Plugin, error: BaseException) -> Broken:
     source = plain(f"{plugin.distribution} {plugin.version}".strip() or plugin.value)
     hint = (
         f"Mend or uninstall {source}, or switch it off with "
@@ -280,7 +278,7 @@ def _broken(plugin: Plugin, error: BaseException) -> Unavailable:
         if plugin.distribution
         else f"Mend {source}; modules are looked for in this folder and on PYTHONPATH."
     )
-    return Unavailable(
+    return Broken(
         f"{plugin.kind.value} {plain(plugin.name)} ({source}) cannot be loaded: {described(error)}",
         hint,
     )

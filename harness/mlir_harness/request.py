@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +37,8 @@ class Request:
         data: see protocols.TaskOptions.
         data_dir: folder with the tasks' files, or with one folder per task.
         strict: see protocols.TaskOptions.
-        download: fetch the files of tasks asked for by name that are not here.
+        download: fetch the files of tasks asked for by name that are not here, and those of
+            encoders that "all" brings in; for encoders asked for by name they always are.
         output, cache_dir: where results and vectors go; None for no results, default cache.
         fresh: compute again what is stored.
         options: plugin name or label -> its options.
@@ -129,7 +131,11 @@ class Watcher(embed.Watcher, download.Watcher, Protocol):
 
 
 class Silent:
-    """A watcher that shows nothing."""
+    """A watcher that draws nothing; what is about to be downloaded it says to the log."""
+
+    def announce(self, message: str) -> None:
+        # Without a configuration, Python shows warnings of a log on standard error.
+        logging.getLogger("mlir_harness").warning(plain(message, 400))
 
     def start(self, what: str, total: int) -> None: ...
     def stop(self) -> None: ...

@@ -11,6 +11,8 @@ from mlir_harness import averages, embed, environment, fingerprint, scoring, she
 from mlir_harness.choices import Failed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
+from mlir_harness.fetching.equip import Lacking
+from mlir_harness.fitting import fitted
 from mlir_harness.indexing import trial
 from mlir_harness.loading import LoadedTask
 from mlir_harness.making import ReadyEncoder
@@ -51,13 +53,17 @@ def run(prepared: Prepared, watcher: Watcher) -> Iterator[CellResult]:
 
 
 def unusable(prepared: Prepared) -> list[CellResult]:
-    """The cells that cannot run, with the reason; without encoders, the tasks that cannot."""
+    """The cells that cannot run, with the reason; without encoders, the tasks that cannot.
+
+    An encoder that is `Lacking` could.
+    """
     if not prepared.encoders:
         return [
             _failure(
                 CellResult("", task.choice.label, prepared.request.split, "ok"),
                 task.error,
                 wanted=task.choice.wanted,
+                fault="task",
             )
             for task in prepared.tasks
             if isinstance(task, Failed)
@@ -66,7 +72,8 @@ def unusable(prepared: Prepared) -> list[CellResult]:
         _failed(encoder, task, prepared)
         for encoder in prepared.encoders
         for task in prepared.tasks
-        if isinstance(encoder, Failed) or isinstance(task, Failed)
+        if isinstance(task, Failed)
+        or (isinstance(encoder, Failed) and not isinstance(encoder, Lacking))
     ]
 
 
@@ -74,9 +81,12 @@ def _failed(
     encoder: ReadyEncoder | Failed, task: LoadedTask | Failed, prepared: Prepared
 ) -> CellResult:
     failed = encoder if isinstance(encoder, Failed) else task
+    if isinstance(encoder, Lacking) and isinstance(task, Failed):
+        failed = task  # nothing is fetched for what could not be used
     assert isinstance(failed, Failed)  # noqa: S101
     cell = _named(encoder, task, prepared)
-    return _failure(cell, failed.error, wanted=failed.choice.wanted)
+    fault = "encoder" if failed is encoder else "task"
+    return _failure(cell, failed.error, wanted=failed.choice.wanted, fault=fault)
 
 
 def _named(
@@ -134,9 +144,13 @@ def _cell(
     return _keep_failure(failed, store)
 
 
-def _failure(cell: CellResult, error: HarnessError, *, wanted: bool = True) -> CellResult:
+def _failure(
+    cell: CellResult, error: HarnessError, *, wanted: bool = True, fault: str = ""
+) -> CellResult:
+    """A cell that failed; `fault` is "encoder" or "task" if one of them could not be had."""
     status = "unavailable" if isinstance(error, Unavailable) else "error"
-    details = {"wanted": wanted, "traceback": "".join(traceback.format_exception(error))}
+    trace = "".join(traceback.format_exception(error))
+    details = {"wanted": wanted, "fault": fault, "traceback": trace}
     return replace(cell, status=status, reason=error.message, hint=error.hint, details=details)
 
 
@@ -201,9 +215,9 @@ def _compute(
         shelf.check_room(sum(needed), prepared.cache)
     texts = sum(len(need.rows) for each in shelves.values() for need in each.needs)
     watcher.start(f"{cell.encoder} · {cell.task} · encoding", texts)
+    asked = fitted(encoder.encoder, task.retrieval)
     for role, each in shelves.items():
-        instruction = task.info.instruction
-        embed.fill(each, role, instruction, encoder.encoder, encoder.info, watcher, tally)
+        embed.fill(each, role, task.info.instruction, asked, encoder.info, watcher, tally)
     encoded = time.perf_counter()
     speeds.remember(prepared.cache, encoder.fingerprint, tally.characters, encoded - started)
     watcher.start(f"{cell.encoder} · {cell.task} · ranking", 0)

@@ -13,7 +13,7 @@ from mlir_harness.cache import SHARD, Cache, Damaged, Shard
 from mlir_harness.errors import StoreError
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import Collection, IntArray, Role, pick
-from mlir_harness.vectors import Dense
+from mlir_harness.vectors import Stored, assembled
 
 _ROOM = 1.05  # disk space asked for, in times the vectors' size
 
@@ -53,28 +53,27 @@ class Shelf:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def blocks(self) -> Iterator[tuple[int, Dense]]:
+    def blocks(self) -> Iterator[tuple[int, Stored]]:
         for start, need in zip(self.starts[:-1].tolist(), self.needs, strict=True):
             yield start, _reread(need.shard)
 
-    def take(self, rows: IntArray) -> Dense:
+    def take(self, rows: IntArray) -> Stored:
         """The vectors in `rows`, in that order; reads each shard at most once."""
+        return assembled(self._parts(rows), len(rows))
+
+    def _parts(self, rows: IntArray) -> Iterator[tuple[IntArray, Stored]]:
+        """From each shard that has some of `rows`: their places in it, and their vectors."""
         order = np.argsort(rows, kind="stable")
         ends = np.searchsorted(rows[order], self.starts)
-        matrix = np.zeros((0, 0), np.float32)
         for need, start, first, last in zip(
             self.needs, self.starts[:-1], ends[:-1], ends[1:], strict=True
         ):
-            if first < last:
-                held = _reread(need.shard).matrix
-                if not matrix.size:
-                    matrix = np.zeros((len(rows), held.shape[1]), np.float32)
-                at = order[first:last]
-                matrix[at] = held[rows[at] - start]
-        return Dense(matrix)
+            at = order[first:last]
+            if len(at) or (not len(rows) and need is self.needs[0]):  # none have a kind, too
+                yield at, _reread(need.shard)[rows[at] - start]
 
 
-def _reread(shard: Shard) -> Dense:
+def _reread(shard: Shard) -> Stored:
     try:
         return shard.read()[0]
     except (FileNotFoundError, Damaged) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.metadata
 import json
 import sys
@@ -10,8 +11,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import xxhash
 
 from mlir_harness.errors import Unavailable
 from mlir_harness.text import plain
@@ -27,20 +26,31 @@ _loaded: dict[str, tuple[str, set[Path]]] = {}
 _contents: dict[Path, bytes] = {}
 
 
-def revision(plugin: Plugin, stated: str) -> str:
+def revision(plugin: Plugin, stated: str, source: str | None = None) -> str:
     """What identifies the code of a plugin that was imported.
 
     Args:
         plugin: which one.
         stated: its own word, "" for none. A module given as py: is edited between runs, and
             people forget to change a constant: its source counts whatever it says.
+        source: see `loaded`, of the process that imported it; None for this one.
     """
     if stated and plugin.distribution:
         return stated
     stated = stated or f"{plugin.distribution} {plugin.version}".strip()
-    if _changes(plugin):
-        return f"{stated} source {_loaded[_module(plugin)][0]}".strip()
-    return stated
+    if not _changes(plugin):
+        return stated
+    source = loaded(plugin) if source is None else source
+    # It cannot be known whether a notebook's cells changed: nothing old is ever served.
+    return f"{stated} source {source or f'unknown {uuid.uuid4()}'}".strip()
+
+
+def loaded(plugin: Plugin) -> str:
+    """The hash of the source of a plugin that was imported.
+
+    "" where it cannot be read, or is installed for good and its version says it all.
+    """
+    return _loaded[_module(plugin)][0] if _changes(plugin) else ""
 
 
 def remember(plugin: Plugin) -> None:
@@ -92,7 +102,7 @@ def _read(name: str) -> dict[Path, bytes]:
     name = getattr(getattr(module, "__spec__", None), "name", name)
     try:
         return {
-            source: xxhash.xxh3_128_digest(source.read_bytes())
+            source: hashlib.blake2b(source.read_bytes(), digest_size=16).digest()
             for source in sorted(sources(Path(file), name))
         }
     except OSError:
@@ -101,9 +111,8 @@ def _read(name: str) -> dict[Path, bytes]:
 
 def _hash(contents: dict[Path, bytes]) -> str:
     if not contents:
-        # It cannot be known whether a notebook's cells changed: nothing old is ever served.
-        return f"unknown {uuid.uuid4()}"
-    state = xxhash.xxh3_128()
+        return ""
+    state = hashlib.blake2b(digest_size=16)
     for source, content in contents.items():
         state.update(f"{source.name}:".encode("utf-8", "surrogateescape"))
         state.update(content)

@@ -1,4 +1,4 @@
-"""Tables for people: the summary, its variants, the plan, and what went wrong."""
+"""Tables for people: the summary, its variants, and the plan."""
 
 from __future__ import annotations
 
@@ -225,33 +225,21 @@ def planned(cells: Sequence[PlannedCell]) -> RenderableType:
         drawn.add_row(
             Text(plain(f"{cell.encoder} × {cell.task}")),
             f"{cell.settings:,}",
-            f"{cell.texts:,}",
-            f"{cell.cached:,}",
+            "–" if cell.texts is None else f"{cell.texts:,}",
+            "–" if cell.cached is None else f"{cell.cached:,}",
             "–" if cell.tokens is None else f"{cell.tokens:,}",
             "–" if cell.bytes is None else f"{cell.bytes / 1e6:,.1f} MB",
             "unknown" if cell.seconds is None else _time(cell.seconds),
         )
-    return Group(Text("What this run would do", style="bold"), drawn)
+    fetched = {cell.encoder: cell.fetches for cell in cells if cell.fetches}
+    notes = [
+        Padding(Text(f"{plain(name)} first fetches {plain(what, 400)}", style="dim"), (0, 0, 0, 2))
+        for name, what in fetched.items()
+    ]
+    return Group(Text("What this run would do", style="bold"), drawn, *notes)
 
 
 def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def failures(cells: Sequence[CellResult]) -> RenderableType:
-    """What went wrong with cells and what to do, each message once."""
-    seen: dict[tuple[str, str | None, str | None], list[CellResult]] = {}
-    for cell in cells:
-        if cell.reason:
-            seen.setdefault((cell.status, cell.reason, cell.hint), []).append(cell)
-    lines: list[Text] = []
-    for (status, reason, hint), members in seen.items():
-        pairs = (" × ".join(filter(None, (m.encoder, m.task))) for m in members)
-        names = ", ".join(dict.fromkeys(map(plain, pairs)))
-        what = "not stored" if status == "ok" else status
-        lines.append(Text.assemble((f"{what}: ", "bold"), f"{names}: {plain(reason or '', 600)}"))
-        if hint:
-            lines.append(Text(f"  {plain(hint, 600)}"))
-    return Group(*lines)

@@ -1,16 +1,20 @@
-"""Dense vectors: conversion of what encoders return, normalisation, fast and exact scores."""
+"""Dense vectors, with fast and exact scores, and what becomes of what encoders return."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from mlir_harness.errors import EncoderError
-from mlir_harness.types import Array, DoubleArray, FloatArray, IntArray
+from mlir_harness.sparse import Sparse
+from mlir_harness.text import described
+from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
 # An inner product of n terms, summed in any order, is off by at most n u |x||y| (Higham 2002,
 # "Accuracy and Stability of Numerical Algorithms", section 3.1). Summing stretches of the
@@ -29,6 +33,28 @@ class Dense:
     """
 
     matrix: FloatArray
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Array]) -> Self:
+        """From arrays as `tensors` gives them.
+
+        Raises:
+            ValueError: they are not a float32 matrix; says why.
+        """
+        matrix = tensors["matrix"]
+        if matrix.ndim != 2 or matrix.dtype != np.float32:
+            raise ValueError(f"the matrix is {matrix.dtype} {matrix.shape}")
+        return cls(matrix)
+
+    @classmethod
+    def assembled(cls, parts: Iterable[tuple[IntArray, Self]], rows: int) -> Self:
+        """Vectors from parts, each with the rows that its own are to become."""
+        matrix = np.zeros((0, 0), np.float32)
+        for at, part in parts:
+            if not matrix.size:
+                matrix = np.zeros((rows, part.matrix.shape[1]), np.float32)
+            matrix[at] = part.matrix
+        return cls(matrix)
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -86,6 +112,16 @@ class Dense:
         )
         return np.sqrt(squares)
 
+    @property
+    def finite(self) -> BoolArray:
+        """Which rows hold neither NaN nor infinities: (n,) bool."""
+        return np.asarray(np.isfinite(self.matrix).all(axis=1), bool)
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value."""
+        return float(np.abs(self.matrix).max(initial=0.0))
+
     def normalised(self) -> Self:
         """Rows of length 1; rows of zeros stay zero (their cosine with anything is 0)."""
         norms = np.where(self.norms == 0, 1.0, self.norms)
@@ -119,10 +155,84 @@ def as_dense(value: Any, rows: int) -> Dense:
         return Dense(np.ascontiguousarray(matrix, dtype=np.float32))
 
 
-def as_vectors(value: Any, rows: int) -> Dense:
-    """What an encoder returned, as vectors: `Dense`, or anything `as_dense` converts."""
-    if isinstance(value, Dense):
+Stored: TypeAlias = Dense | Sparse  # what encoders' answers become, and a shard holds
+
+
+def as_vectors(value: Any, rows: int) -> Stored:
+    """What an encoder returned, as vectors.
+
+    Args:
+        value: `Dense`, `Sparse`, a sparse matrix of scipy, or anything `as_dense` converts.
+        rows: how many there must be.
+
+    Raises:
+        EncoderError: it is none of these, or has not `rows` rows.
+    """
+    if hasattr(value, "tocsr"):  # of scipy, recognised without importing it
+        if value.dtype.kind not in "fiu" or value.ndim != 2:
+            raise EncoderError(f"returned a sparse {value.dtype} {value.shape}, no rows of numbers")
+        value = Sparse.from_scipy(value)
+    elif isinstance(value, Sparse):
+        value = _sound(value)
+    if isinstance(value, Dense | Sparse):
         if len(value) != rows:
             raise EncoderError(f"returned {len(value)} vectors for {rows} texts")
         return value
     return as_dense(value, rows)
+
+
+def _sound(value: Sparse) -> Sparse:
+    try:
+        return Sparse.of(value.tensors())
+    except (ValueError, AttributeError) as error:
+        raise EncoderError(f"returned sparse vectors that are none: {described(error)}") from error
+
+
+def from_tensors(tensors: Mapping[str, Array]) -> Stored:
+    """Vectors from the arrays that their `tensors` gave.
+
+    Raises:
+        ValueError: they are of no kind of vectors; says why.
+    """
+    kinds: Mapping[frozenset[str], type[Dense] | type[Sparse]] = {
+        frozenset({"matrix"}): Dense,
+        frozenset({"indptr", "columns", "values"}): Sparse,
+    }
+    kind = kinds.get(frozenset(tensors))
+    if kind is None:
+        raise ValueError(f"no vectors consist of {', '.join(sorted(tensors)) or 'nothing'}")
+    return kind.of(tensors)
+
+
+def assembled(parts: Iterable[tuple[IntArray, Stored]], rows: int) -> Stored:
+    """Vectors from parts of one kind, each with the rows that its own are to become.
+
+    Where there are no parts there are no vectors, and they count as dense.
+    """
+    ahead = iter(parts)
+    first = next(ahead, None)
+    if first is None:
+        return Dense(np.zeros((0, 0), np.float32))
+    kind: Any = type(first[1])
+    made: Stored = kind.assembled(itertools.chain([first], ahead), rows)
+    return made
+
+
+def layout(vectors: Stored) -> str:
+    """What all vectors of an encoder have in common: "of 24 dimensions", "that are sparse"."""
+    if isinstance(vectors, Sparse):
+        return "that are sparse"
+    return f"of {vectors.matrix.shape[1]} dimensions"
+
+
+def difference(one: Stored, other: Stored) -> float:
+    """By how much a component of `one` differs at most from that of `other`.
+
+    Infinite if they are not of one kind, number and dimension.
+    """
+    if len(one) != len(other) or layout(one) != layout(other):
+        return math.inf
+    if isinstance(one, Dense) and isinstance(other, Dense):
+        return float(np.abs(one.matrix - other.matrix).max(initial=0.0))
+    assert isinstance(one, Sparse) and isinstance(other, Sparse)  # noqa: S101, PT018
+    return float(np.abs((one.wide() - other.wide()).data).max(initial=0.0))

@@ -100,5 +100,8 @@ class Bars:
             self._tokens += tokens
             self._progress.update(self._step, advance=done, tokens=self._tokens)
 
+    def announce(self, message: str) -> None:
+        self._console.print(Text(plain(message, 400)), highlight=False)
+
     def note(self, message: str) -> None:
         self._console.print(Text(plain(message, 400)), style="dim", highlight=False)

@@ -34,8 +34,8 @@ from transformers import (
     Qwen2Model,
 )
 
+from mlir_encoders.plain_tokens import PlainTokens
 from mlir_encoders.sentence import create
-from mlir_encoders.stack import PlainTokens
 from mlir_harness.errors import EncoderError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Context, Counts, Encoder
 from mlir_harness.types import Role

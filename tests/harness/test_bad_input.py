@@ -78,7 +78,16 @@ def test_each_broken_encoder_is_explained_and_the_others_go_on(desk: Desk) -> No
 
 @pytest.mark.slow
 def test_answers_in_other_types_give_the_same_numbers(desk: Desk) -> None:
-    names = ("spelling", "as_list", "as_double", "as_columns", "as_tensor", "prints", "moves")
+    names = (
+        "spelling",
+        "as_list",
+        "as_double",
+        "as_columns",
+        "as_tensor",
+        "prints",
+        "moves",
+        "forks",
+    )
     done = desk.run(*(f"{PLUGINS}:{name}" for name in names), more=["--format", "json"])
     assert_clean(done, 0)
     cells = done.cells()
@@ -189,7 +198,7 @@ def test_bad_data_names_file_and_place(desk: Desk, change: object, said: str) ->
     file = desk.root / "data" / "en.json"
     file.write_text(change(file.read_text()))  # type: ignore[operator]
     done = desk.run("hashing")
-    assert_clean(done, 4, "error: hashing × xquad-r:", "en.json", said)
+    assert_clean(done, 4, "error: xquad-r:", "en.json", said)
     assert done.out == ""
 
 

@@ -170,7 +170,7 @@ def test_dimensions_must_agree_from_shard_to_shard(
         return whole(texts, context)[:, : 24 - len(encoder.calls)]
 
     monkeypatch.setattr(encoder, "encode", narrowing)
-    with pytest.raises(EncoderError, match="of 22 dimensions here and of 23 elsewhere"):
+    with pytest.raises(EncoderError, match="of 22 dimensions here and of 23 dimensions elsewhere"):
         filled(laid_out({"en": list("abcd")}, encoder, tmp_path), encoder)
 
 

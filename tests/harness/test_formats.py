@@ -82,6 +82,7 @@ def test_a_plan_as_json() -> None:
             "tokens": None,
             "bytes": 53_460_992,
             "seconds": 4.2,
+            "fetches": "",
         }
     ]
     assert list(held["failed"][0]) == ["encoder", "task", "status", "reason", "hint"]

@@ -148,8 +148,11 @@ def test_broken_metadata_of_a_stranger_is_passed_over(desk: Desk) -> None:
     (site / "bytes-1.0.dist-info").mkdir()
     (site / "bytes-1.0.dist-info" / "entry_points.txt").write_bytes(b"[\xff\xfe")
     done = desk.do("list", "encoders")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert done.err.startswith("passed over: of scrambled 1.0: its entry points cannot be read")
+    assert done.err.count("\n") == 2
     assert "fine" in done.out
+    assert desk.do("list", "tasks").err == ""
     assert desk.run("fine").code == 0
 
 

@@ -13,7 +13,7 @@ from plugins_for_tests import HOSTILE
 from rich.console import Group
 from test_tables import drawn
 
-from mlir_harness import formats, output, tables
+from mlir_harness import failures, formats, output
 from mlir_harness.errors import Exit
 from mlir_harness.indexing import search_table
 
@@ -69,7 +69,7 @@ def test_what_to_ask_of_ivf_is_said() -> None:
 
 
 def test_failures_are_told_apart_from_scores() -> None:
-    shown = drawn(Group(tables.failures([WRONG]), search_table.failures([WRONG])), 200)
+    shown = drawn(Group(failures.failures([WRONG]), search_table.failures([WRONG])), 200)
     assert "search failed: hashing × xquad-r × faiss:IVF1024,PQ48@nprobe=16: PQ48: " in shown
     assert "not stored" not in shown
     assert "\x1b" not in shown

@@ -10,7 +10,7 @@ from cells import failed, hostile, scored
 from command import check_golden
 from rich.console import Console, RenderableType
 
-from mlir_harness import details, tables
+from mlir_harness import details, failures, tables
 from mlir_harness.output import console
 from mlir_harness.plan import PlannedCell
 from mlir_harness.results import CellResult
@@ -82,6 +82,7 @@ def test_plan() -> None:
         PlannedCell("st:models/e5-small", "xquad-r", 132, 26104, 13000, 812_345, None, None),
         PlannedCell("labse", "mlqa-r", 56, 26104, 26104, 0, 0, 0.0),
         PlannedCell("slow", "mlqa-r", 56, 26104, 26104, 0, 0, 12_345.0),
+        PlannedCell("xlmr", "mlqa-r", 56, None, None, fetches="3 files, 1.1 GB; licence: MIT"),
     ]
     check_golden("plan-100.txt", drawn(tables.planned(planned)))
 
@@ -94,7 +95,57 @@ def test_failures_say_each_thing_once() -> None:
         scored("c", 0.5, reason="cannot write results to out: No space left", hint="Free some."),
         scored("d", 0.5),
     ]
-    check_golden("failures-100.txt", drawn(tables.failures(cells)))
+    check_golden("failures-100.txt", drawn(failures.failures(cells)))
+
+
+def bare(*names: str, reason: str, hint: str) -> list[CellResult]:
+    """Encoders of `all` that are not ready, on two tasks; {} stands for their names."""
+    details = {"wanted": False, "fault": "encoder"}
+    return [
+        failed(
+            name,
+            task=task,
+            status="unavailable",
+            reason=reason.format(name),
+            hint=hint.format(name),
+            details=details,
+        )
+        for name in names
+        for task in ("mtop", "xquad-r")
+    ]
+
+
+def test_what_is_not_ready_is_a_short_list() -> None:
+    home = "/home/anna/.cache/mlir-harness/encoders"
+    trained = [f"{base}-{how}" for base in ("labse", "xlmr") for how in ("cross", "hybrid", "mono")]
+    cells = [
+        *bare(
+            "labse",
+            "xlmr",
+            reason="the weights of {0} are not here: " + home + "/{0} lacks model.safetensors",
+            hint="mlir-harness fetch {0}, or --weights {0}=FOLDER",
+        ),
+        *bare(
+            "mdeberta",
+            reason="the weights of {0} are not here: " + home + "/{0} lacks spm.model",
+            hint="mlir-harness fetch {0}, or --weights {0}=FOLDER",
+        ),
+        *bare(
+            *trained,
+            reason="{0} has not been trained here: there is no folder checkpoints/{0}",
+            hint="mlir-harness train {0}, or --weights {0}=FOLDER",
+        ),
+        *bare("laser", "x", reason="no uv to build its environment with", hint="pip install uv"),
+    ]
+    task = failed("hashing", task="irds:x", status="unavailable", reason="no x", hint="")
+    cells.append(replace(task, details={"fault": "task"}))
+    check_golden("not-ready-80.txt", drawn(failures.failures(cells), 80))
+
+
+def test_names_within_words_are_not_taken_for_names() -> None:
+    cells = bare("a", "b", reason="{0} has an a, and a-c", hint="")[::2]
+    shown = drawn(failures.failures(cells))
+    assert shown == "unavailable: a: a has an a, and a-c\nunavailable: b: b has an a, and a-c\n"
 
 
 def test_hostile_strings_stay_text() -> None:

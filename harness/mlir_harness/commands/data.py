@@ -39,13 +39,13 @@ def verify(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     """
     del debug
     from mlir_harness import output, prepare
-    from mlir_harness.fetching import supply, verify
+    from mlir_harness.fetching import needs, verify
     from mlir_harness.watch import Bars
 
     printed = _output(as_json)
     request = options.tasks_alone((task,), asked | {"data": "real"})
     choice, made = prepare.make(task)
-    wanted = supply.needed(choice, made, tuple(request.languages), request)
+    wanted = needs.of_task(choice, made, tuple(request.languages), request)
     notes = []
     with _nothing_ran(), Bars(output.console(sys.stderr)) as bars:
         found: list[Finding] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness.commands import options
+from mlir_harness.commands.config import config
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     help="Where to; an earlier export there is replaced.",
 )
 @click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
+@config
 @options.encoders(required=False)
 @options.data
 @options.encoding

@@ -11,6 +11,7 @@ import click
 from mlir_harness import text
 
 if TYPE_CHECKING:
+    from mlir_harness.config import Config
     from mlir_harness.request import Request
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -225,12 +226,27 @@ def request(asked: dict[str, Any]) -> Request:
     from mlir_harness.request import Request
 
     offered = {key: value for key in _OFFERED if (value := asked.pop(key)) is not None}
+    held: Config | None = asked.pop("config", None)
+    if held is not None:
+        _settle(asked, held)
     data_dir = asked.pop("data_dir")
     if asked["timeout"] is None:
         del asked["timeout"]
     else:
         asked["isolate"] = True  # nothing else can be stopped
     return Request(**asked, offered=offered, data_dir=None if data_dir is None else str(data_dir))
+
+
+def _settle(asked: dict[str, Any], config: Config) -> None:
+    """Put in what a file says of the encoders and tasks asked for; the command line wins."""
+    options, weights = asked["options"], asked["weights"]
+    for kind in ("encoders", "tasks"):
+        for label, entry in config.used(asked[kind]).items():
+            options[label] = {**entry.options, **options.get(label, {})}
+            if entry.weights:
+                weights.setdefault(label, entry.weights)
+        asked[kind] = config.expand(asked[kind])
+    asked["options"] = {name: held for name, held in options.items() if held}
 
 
 def _with(command: _Command, *added: Callable[[_Command], _Command]) -> _Command:

@@ -23,12 +23,19 @@ LARGEST = 4 << 30  # bytes of a file of which no size is announced
 _SLACK = 1 << 20  # bytes; small files are described in round numbers
 _TRIES = 4  # without a byte more than ever before
 _CHUNK = 1 << 16
-ROOM = "Free some space, or name another folder with --data-dir; what is there is kept."
+ROOM = (
+    "Free some space, or name a folder on another disk (--data-dir for tasks, --cache-dir for "
+    "encoders); what is there is kept."
+)
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 
 
 class Watcher(Protocol):
     """Is told how downloads go on."""
+
+    def announce(self, message: str) -> None:
+        """What is about to be downloaded, how large, under which licence: always shown."""
+        ...
 
     def transfer(self, what: str, done: int, total: int | None) -> None:
         """A file begins, or goes on after `done` bytes; `total` None if it is not known."""
@@ -179,7 +186,7 @@ def _extent(
     if status != 200:
         raise FetchError(
             f"{what} is not to be had: {plain(answer.geturl())} says {_status(answer)}",
-            "See the task's source for where it went; a copy may be put there by hand.",
+            "See its source for where it went; a copy may be put there by hand.",
         )
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise FetchError(
@@ -248,9 +255,9 @@ def _too_large(what: str, found: str, announced: int | None) -> FetchError:
     if announced is None:
         return FetchError(
             f"{what} has {found}: too large for a file whose size is not announced",
-            "Its task must say how large it is (Download.size).",
+            "Its plugin must say how large it is (Download.size).",
         )
     return FetchError(
         f"{what} has {found}, and {size(announced)} were announced",
-        "It is not the file that was meant; see the task's source.",
+        "It is not the file that was meant; see its source.",
     )

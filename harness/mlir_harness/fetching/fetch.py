@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlir_harness import files
-from mlir_harness.errors import DataError, FetchError, StoreError, Unreached
-from mlir_harness.fetching import download, fetched, hub, unpack
+from mlir_harness.errors import DataError, FetchError, HarnessError, Unavailable, Unreached
+from mlir_harness.fetching import download, fetched, hub
 from mlir_harness.fetching.download import Part, Watcher
 from mlir_harness.fetching.fetched import Content, Fetched
 from mlir_harness.fetching.homes import paths
-from mlir_harness.fetching.wanted import Wanted, by_hand, counted
+from mlir_harness.fetching.placing import Folder
+from mlir_harness.fetching.wanted import PARTS, Wanted, announcements, by_hand, check_room, counted
 from mlir_harness.fetching.web import Web
 from mlir_harness.protocols import Download
-from mlir_harness.text import plain, size, slug
+from mlir_harness.text import described, plain, size
 
-_PARTS = ".partial"
 _LOCK = ".fetch.lock"
-_COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
-_WRITABLE = "Name another folder with --data-dir."
+_WRITABLE = "Name another folder: --data-dir for tasks, --cache-dir for encoders."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +50,37 @@ class Outcome:
         return ", ".join(parts) or "nothing to fetch"
 
 
-def fetch(wanted: Wanted, web: Web, watcher: Watcher, *, force: bool = False) -> Outcome:
-    """Download what is missing or damaged; says what, how large and under which licence first.
-
-    A file is recorded before it gets its name: whatever happens between the two, the next fetch
-    sees that it is not there, or not the right one.
+def fetch(
+    wanted: Wanted,
+    web: Web,
+    watcher: Watcher,
+    *,
+    force: bool = False,
+    announced: Container[Download] = (),
+) -> Outcome:
+    """Download what is missing or damaged, and do what is to be done once all is there.
 
     Args:
         wanted: what.
         web: how.
-        watcher: is told of everything.
+        watcher: is told of everything; first of all what is downloaded, how large, under which
+            licence.
         force: download also what is there.
+        announced: what a person was told of before.
 
     Raises:
         Unreached: no network; says what to do by hand.
         FetchError: the source has something else than was announced.
         StoreError: the folder cannot be written to.
         DataError: the record in the folder cannot be read.
+        Unavailable: all files are there, and cannot be made ready for use.
     """
     with _alone(wanted, watcher):
-        record = _record(wanted, force=force)
+        folder = Folder(wanted, _record(wanted, force=force))
         outcome = Outcome()
         todo = []
         for one in wanted.downloads:
-            state = "missing" if force else _state(one, wanted, record, watcher)
+            state = "missing" if force else _state(one, folder, watcher)
             if state == "missing":
                 todo.append(one)
             elif state == "intact":
@@ -86,18 +88,20 @@ def fetch(wanted: Wanted, web: Web, watcher: Watcher, *, force: bool = False) ->
             else:
                 outcome = replace(outcome, by_hand=outcome.by_hand + 1)
         if todo:
-            shown = replace(wanted, downloads=tuple(todo)).announced()
-            watcher.note(f"{wanted.name}: {shown}; licence: {wanted.licence or 'unknown'}")
-            known = sum(one.size or 0 for one in todo)
-            files.check_room(known, wanted.folder, plain(wanted.name), download.ROOM)
+            ahead = replace(wanted, downloads=tuple(todo))
+            if not all(one in announced for one in todo):
+                for line in announcements([ahead]):
+                    watcher.announce(line)
+            check_room([ahead])
         for number, one in enumerate(todo):
             try:
-                entry = _fetch_one(one, wanted, record, web, watcher, force=force)
+                entry = _fetch_one(one, folder, web, watcher, force=force)
             except Unreached as error:
                 raise by_hand(error, wanted, todo[number:], done=number) from error
             outcome = replace(
                 outcome, fetched=outcome.fetched + 1, bytes=outcome.bytes + entry.bytes
             )
+        _finish(wanted, watcher)
         return outcome
 
 
@@ -114,7 +118,7 @@ def _alone(wanted: Wanted, watcher: Watcher) -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):
-                (wanted.folder / _PARTS).rmdir()
+                (wanted.folder / PARTS).rmdir()
             if [*wanted.folder.iterdir()] == [lock]:
                 with suppress(OSError):
                     lock.unlink()
@@ -130,8 +134,33 @@ def _record(wanted: Wanted, *, force: bool) -> dict[str, Fetched]:
         raise
 
 
-def _state(one: Download, wanted: Wanted, record: dict[str, Fetched], watcher: Watcher) -> str:
+def _finish(wanted: Wanted, watcher: Watcher) -> None:
+    """What the plugin does once all is there; it must be quick where that was done before."""
+    if wanted.finish is None:
+        return
+    watcher.transfer(f"{wanted.name}: making it ready", 0, None)
+    try:
+        wanted.finish()
+    except KeyboardInterrupt:
+        raise
+    except HarnessError as error:
+        raise _unfinished(wanted, plain(error.message, 400), error.hint) from error
+    except BaseException as error:
+        hint = "Mend it and run the command again; the files are kept."
+        raise _unfinished(wanted, described(error), hint) from error
+    finally:
+        watcher.stop()
+
+
+def _unfinished(wanted: Wanted, reason: str, hint: str) -> Unavailable:
+    return Unavailable(
+        f"the files of {plain(wanted.name)} are there, and could not be made ready: {reason}", hint
+    )
+
+
+def _state(one: Download, folder: Folder, watcher: Watcher) -> str:
     """Of a download's files: "missing" (or damaged), "intact", or put there "by hand"."""
+    wanted, record = folder.wanted, folder.record
     entry = record.get(one.url)
     targets = paths(one)
     there = [path for path in targets if (wanted.folder / path).exists()]
@@ -156,7 +185,7 @@ def _state(one: Download, wanted: Wanted, record: dict[str, Fetched], watcher: W
     if one.sha256 and one.members is None:
         held = _content(wanted, one.path, watcher)
         if held.sha256 == one.sha256:
-            _keep(wanted, record, _entry(one, held, {one.path: held}))
+            folder.keep(one, held, {one.path: held})
             return "intact"
         watcher.note(f"{one.path} was put there by hand and is not the published file")
     else:
@@ -178,35 +207,25 @@ def _content(wanted: Wanted, path: str, watcher: Watcher) -> Content:
 
 
 def _fetch_one(
-    one: Download,
-    wanted: Wanted,
-    record: dict[str, Fetched],
-    web: Web,
-    watcher: Watcher,
-    *,
-    force: bool,
+    one: Download, folder: Folder, web: Web, watcher: Watcher, *, force: bool
 ) -> Fetched:
     what = plain(one.path or urlsplit(one.url).path.rpartition("/")[2] or one.url)
-    part = Part(wanted.folder / _PARTS / slug(one.url))
+    part = folder.wanted.part(one)
     known = ""
     if one.url.startswith(hub.SCHEME):
-        known = _from_hub(one, part, what, record, web, watcher, force=force)
+        known = _from_hub(one, part, what, folder.record, web, watcher, force=force)
     else:
         download.save(one.url, part, what, one.size, web, watcher)
     came = fetched.content(part.path)
-    for pinned, who in ((one.sha256, "its task says"), (known, "the hub says")):
+    for pinned, who in ((one.sha256, "its plugin says"), (known, "the hub says")):
         if pinned and came.sha256 != pinned:
             part.drop()
             raise FetchError(
                 f"{what} has SHA-256 {came.sha256}, and {who} {plain(pinned)}; it was dropped",
                 "It was changed at its source or on the way. Nothing else was changed.",
             )
-    with files.writing("files", wanted.folder, _WRITABLE):
-        entry = (
-            _move(one, wanted, record, part, came)
-            if one.members is None
-            else _unpack(one, wanted, record, part, came, what)
-        )
+    with files.writing("files", folder.wanted.folder, _WRITABLE):
+        entry = folder.place(one, part, came, what)
     part.drop()
     return entry
 
@@ -228,68 +247,6 @@ def _from_hub(
     if saved.cached and pinned - {fetched.content(part.path).sha256}:
         saved = hub.save(one.url, part.path, what, one.size, web, watcher, fresh=True)
     return saved.sha256
-
-
-def _move(
-    one: Download, wanted: Wanted, record: dict[str, Fetched], part: Part, came: Content
-) -> Fetched:
-    entry = _entry(one, came, {one.path: came})
-    _keep(wanted, record, entry)
-    _put(part.path, wanted.folder / one.path)
-    return entry
-
-
-def _unpack(
-    one: Download,
-    wanted: Wanted,
-    record: dict[str, Fetched],
-    part: Part,
-    came: Content,
-    what: str,
-) -> Fetched:
-    targets = paths(one)
-    fresh = part.path.with_name(f"{part.path.name}.unpacked")
-    shutil.rmtree(fresh, ignore_errors=True)  # of a fetch that was killed
-    try:
-        fresh.mkdir(parents=True)
-        try:
-            unpack.unpack(
-                part.path, {member: path for path, member in targets.items()}, fresh, what
-            )
-        except FetchError:
-            part.drop()
-            raise
-        entry = _entry(one, came, {path: fetched.content(fresh / path) for path in targets})
-        _keep(wanted, record, replace(entry, members=targets))
-        for path in targets:
-            _put(fresh / path, wanted.folder / path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return entry
-
-
-def _put(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir():
-        raise StoreError(f"{plain(str(target))} is a folder, where a file belongs", "Move it away.")
-    file.replace(target)
-
-
-def _entry(one: Download, came: Content, contents: dict[str, Content]) -> Fetched:
-    named = hub.parse(one.url).revision if one.url.startswith(hub.SCHEME) else ""
-    commit = _COMMIT.search(one.url)
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    revision = named or (commit[0] if commit else "")
-    return Fetched(one.url, revision, date, came.bytes, came.sha256, contents)
-
-
-def _keep(wanted: Wanted, record: dict[str, Fetched], entry: Fetched) -> None:
-    """Record `entry`; what it replaces is recorded no longer."""
-    for url, other in [*record.items()]:
-        if set(other.files) & set(entry.files):
-            del record[url]
-    record[entry.url] = entry
-    fetched.write(wanted.folder, record, wanted.name, wanted.licence)
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

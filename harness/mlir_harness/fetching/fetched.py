@@ -1,4 +1,4 @@
-"""The record of what was fetched, and with what content: fetched.json beside a task's files."""
+"""The record of what was fetched, and with what content: fetched.json beside the files."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Fetched:
     """A download that was carried out.
 
     Attributes:
-        url: as the task gave it.
+        url: as the plugin gave it.
         revision: the commit or tag that the address names; "" if it names none.
         date: UTC, ISO 8601.
         bytes, sha256: of the file as it came; an archive is not kept.
-        files: path below the task's folder -> what lies there.
+        files: path below the folder -> what lies there.
         members: of an archive, path -> the member it was.
     """
 
@@ -101,8 +101,15 @@ def _entry(held: Mapping[str, Any]) -> Fetched:
     )
 
 
-def write(folder: Path, record: Record, task: str, licence: str) -> None:
-    """Replace the record in `folder`, whole or not at all; the caller holds the folder's lock."""
+def write(folder: Path, record: Record, kind: str, name: str, licence: str) -> None:
+    """Replace the record in `folder`, whole or not at all; the caller holds the folder's lock.
+
+    Args:
+        folder: where the files are.
+        record: of all of them.
+        kind: "task" or "encoder"; `name` is its name.
+        licence: of the files.
+    """
     downloads = []
     for one in record.values():
         entry = asdict(one)
@@ -114,7 +121,7 @@ def write(folder: Path, record: Record, task: str, licence: str) -> None:
             for path, content in one.files.items()
         ]
         downloads.append(entry)
-    held = {"schema": SCHEMA, "task": task, "licence": licence, "downloads": downloads}
+    held = {"schema": SCHEMA, kind: name, "licence": licence, "downloads": downloads}
     content = json.dumps(held, indent=1, ensure_ascii=False).encode("utf-8", "replace")
     files.replace_file(folder / NAME, content + b"\n")
 

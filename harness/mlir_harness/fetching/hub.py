@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mlir_harness import files
-from mlir_harness.errors import FetchError, HarnessError
+from mlir_harness.errors import FetchError, HarnessError, Unreached
 from mlir_harness.fetching.download import ROOM, Watcher, check_size
 from mlir_harness.fetching.web import Web
 from mlir_harness.text import described, plain
@@ -95,7 +95,8 @@ def save(
         fresh: never from the library's cache.
 
     Raises:
-        Unreached: the hub does not answer; it is asked before the library, which waits for long.
+        Unreached: the hub does not answer (it is asked before the library, which waits for long),
+            or must not be asked.
         FetchError: the hub refuses, or has no such file.
         StoreError: the disk is full.
     """
@@ -113,10 +114,7 @@ def save(
             _sync(target)
         return Saved(_sha256(content.name), cached=True)
     if constants.HF_HUB_OFFLINE:
-        raise FetchError(
-            f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set",
-            "Unset it, or copy the hub's cache of another machine.",
-        )
+        raise Unreached(f"{what} is not in the hub's cache, and HF_HUB_OFFLINE is set", "Unset it")
     web.reach(constants.ENDPOINT)
     return _download(address, target, what, announced, watcher, fresh=fresh)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlir_harness.errors import Unavailable, Unreached
+from mlir_harness import files
+from mlir_harness.errors import Unreached
 from mlir_harness.fetching import hub
-from mlir_harness.fetching.homes import home, paths
-from mlir_harness.protocols import Download, Fetches, Reads, TaskOptions
-from mlir_harness.text import plain, size
+from mlir_harness.fetching.download import ROOM, Part
+from mlir_harness.fetching.homes import paths
+from mlir_harness.protocols import Download
+from mlir_harness.registry import Kind
+from mlir_harness.text import plain, size, slug
+
+PARTS = ".partial"  # the folder of what is on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +24,21 @@ class Wanted:
     """The files to have, and where.
 
     Attributes:
-        name: of the plugin they are for.
+        kind, name: of the plugin they are for.
         licence: of what is in them.
         folder: where they belong.
         downloads: all of them, those that are there included.
         read: paths of those that the split asked for is read from.
+        finish: what is to be done once all are there; it may have been done before.
     """
 
+    kind: Kind
     name: str
     licence: str
     folder: Path
     downloads: tuple[Download, ...]
     read: frozenset[str]
+    finish: Callable[[], None] | None = None
 
     def missing(self) -> Wanted:
         """The same without the files that are there; nothing is read, so damage goes unnoticed."""
@@ -53,51 +61,55 @@ class Wanted:
                 kept.append(replace(one, members=members))
         return replace(self, downloads=tuple(kept))
 
-    def announced(self) -> str:
+    def part(self, one: Download) -> Part:
+        """What has come of a download."""
+        return Part(self.folder / PARTS / slug(one.url))
+
+    def ahead(self) -> int:
+        """Bytes that are still to come, as far as is known."""
+        return sum(max(0, (one.size or 0) - self.part(one).size) for one in self.downloads)
+
+    def amount(self) -> str:
         """How many files, how many bytes, and from where, in words."""
-        known = [one.size for one in self.downloads if one.size is not None]
-        unknown = len(self.downloads) - len(known)
-        amount = f"{size(sum(known))}" if known else "size unknown"
-        if known and unknown:
-            amount += f" and {counted(unknown)} of unknown size"
         hosts = dict.fromkeys(urlsplit(_address(one.url)).netloc for one in self.downloads)
-        return f"{counted(len(self.downloads))}, {amount}, from {', '.join(map(plain, hosts))}"
+        return f"{_amount(self.downloads)}, from {', '.join(map(plain, hosts))}"
+
+    def described(self) -> str:
+        """The amount and the licence, in words."""
+        return f"{self.amount()}; licence: {plain(self.licence) or 'unknown'}"
 
 
-def want(
-    name: str,
-    folder: str,
-    licence: str,
-    plugin: Fetches,
-    options: TaskOptions,
-    data_dir: str | None,
-    cache: Path,
-) -> Wanted:
-    """What `plugin` wants, and where it belongs.
+def distinct(several: Iterable[Wanted]) -> list[Wanted]:
+    """The same with each file once, for the first that wants it; none to which nothing is left."""
+    seen: set[tuple[Path, str]] = set()
+    kept = []
+    for wanted in several:
+        fresh = tuple(one for one in wanted.downloads if (wanted.folder, one.url) not in seen)
+        seen |= {(wanted.folder, one.url) for one in fresh}
+        if fresh or not wanted.downloads or wanted.finish:
+            kept.append(replace(wanted, downloads=fresh))
+    return kept
 
-    Args:
-        name: for people.
-        folder: name of the data folder (homes.folder_name).
-        licence: shown before anything is downloaded.
-        plugin: says which files.
-        options: the languages, () for all, and the split; the files of other splits are wanted
-            too, but do not decide where a task looks.
-        data_dir, cache: see homes.home.
 
-    Raises:
-        UsageError: an unknown language or split.
-        Unavailable: the plugin names files outside its folder.
-    """
-    downloads = tuple(plugin.downloads(options.languages))
-    wanted = [path for one in downloads for path in paths(one)]
-    if len(set(wanted)) < len(wanted):
-        raise Unavailable(
-            f"{plain(name)} is to be fetched from two places for one file",
-            "Its plugin must name each path once (Download.path, members).",
-        )
-    read = tuple(plugin.reads(options)) if isinstance(plugin, Reads) else wanted
-    lies = home(folder, read, data_dir, cache)
-    return Wanted(name, licence, lies, downloads, frozenset(read))
+def announcements(several: Sequence[Wanted]) -> list[str]:
+    """A line for each that has something to download, and one for the sum of several."""
+    lines = [
+        f"{plain(wanted.name)}: {wanted.described()}" for wanted in several if wanted.downloads
+    ]
+    if len(lines) > 1:
+        lines.append(f"In all: {_amount([one for each in several for one in each.downloads])}")
+    return lines
+
+
+def check_room(several: Sequence[Wanted]) -> None:
+    """Raise StoreError if a disk has not the room for all that belongs on it."""
+    by_disk: dict[int, list[Wanted]] = {}
+    for wanted in several:
+        by_disk.setdefault(files.disk(wanted.folder), []).append(wanted)
+    for members in by_disk.values():
+        names = ", ".join(plain(each.name) for each in members)
+        needed = sum(each.ahead() for each in members)
+        files.check_room(needed, members[0].folder, names, ROOM)
 
 
 def by_hand(error: Unreached, wanted: Wanted, left: Sequence[Download], done: int) -> Unreached:
@@ -109,13 +121,13 @@ def by_hand(error: Unreached, wanted: Wanted, left: Sequence[Download], done: in
     if first.members is not None:
         how = f"unpack {plain(_address(first.url), 300)} so that there is {target}"
     state = (
-        f"{counted(done)} of {wanted.name} came before and are kept"
+        f"{counted(done)} of {plain(wanted.name)} came before and are kept"
         if done
         else "nothing was changed"
     )
     return Unreached(
         f"{error.message}; {state}",
-        f"Connect this machine and run the command again, or {how} by hand"
+        f"{error.hint or 'Connect this machine'} and run the command again, or {how} by hand"
         f"{f', and {counted(more)} likewise' if more else ''}.",
     )
 
@@ -127,6 +139,15 @@ def _address(url: str) -> str:
     at = hub.parse(url)
     folder = "datasets/" if at.kind == "dataset" else ""
     return f"{hub.endpoint()}/{folder}{at.repository}/resolve/{at.revision}/{at.path}"
+
+
+def _amount(downloads: Sequence[Download]) -> str:
+    known = [one.size for one in downloads if one.size is not None]
+    unknown = len(downloads) - len(known)
+    amount = size(sum(known)) if known else "size unknown"
+    if known and unknown:
+        amount += f" and {counted(unknown)} of unknown size"
+    return f"{counted(len(downloads))}, {amount}"
 
 
 def counted(count: int) -> str:

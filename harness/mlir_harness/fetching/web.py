@@ -51,7 +51,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @dataclass(frozen=True)
 class Web:
-    """Sends requests, and remembers which hosts answered.
+    """Sends requests, and remembers which hosts answered: those that did not are asked once.
 
     Attributes:
         first: seconds that a host's first answer may take, look-up of its name included.
@@ -63,7 +63,7 @@ class Web:
     stall: float = 30.0
     pause: float = 0.25
     _heard: set[str] = field(default_factory=set)
-    _silent: set[str] = field(default_factory=set)
+    _silent: dict[str, str] = field(default_factory=dict)  # host -> what happened
     _opener: urllib.request.OpenerDirector = field(default_factory=_opener)
 
     def open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -95,6 +95,8 @@ class Web:
     def _send(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         request = urllib.request.Request(url, headers={"User-Agent": "mlir-harness", **headers})  # noqa: S310  checked by the caller
         host = urlsplit(url).netloc
+        if host in self._silent:
+            raise Unreached(self._silent[host])
         seconds = self.stall
         if host not in self._heard:
             # One silent host is enough to suspect the network: the others get less time.
@@ -105,7 +107,7 @@ class Web:
             reason = f"{plain(host)} cannot be reached: {_reason(error, seconds)}"
             if host in self._heard:
                 raise Broken(reason) from error
-            self._silent.add(host)
+            self._silent[host] = reason
             raise Unreached(reason) from error
         self._heard.add(host)
         return answer

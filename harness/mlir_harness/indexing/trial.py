@@ -12,6 +12,7 @@ import numpy as np
 from mlir_harness import averages, embed, files, measures
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError
+from mlir_harness.fitting import fitted
 from mlir_harness.indexing import agreement, index, search
 from mlir_harness.indexing.agreement import Lists, Pairs
 from mlir_harness.indexing.bench import HINT, Bench, Mapped
@@ -81,9 +82,9 @@ def _tried(
 ) -> SearchResult:
     shelves = prepared.shelves(encoder, task)
     watcher.start(f"{cell.encoder} · {cell.task} · vectors", 0)
+    fit = fitted(encoder.encoder, task.retrieval)
     for role, each in shelves.items():  # scores may be stored whose vectors are not
-        instruction = task.info.instruction
-        embed.fill(each, role, instruction, encoder.encoder, encoder.info, watcher, Tally())
+        embed.fill(each, role, task.info.instruction, fit, encoder.info, watcher, Tally())
     watcher.start(f"{cell.encoder} · {cell.task} · {asked.name}", 0)
     result = tried(asked, task, shelves, prepared.cache, encoder.fingerprint)
     for note in result.notes:

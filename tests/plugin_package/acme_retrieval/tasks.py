@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlir_harness.errors import UsageError
 from mlir_harness.protocols import TaskInfo, TaskOptions
 from mlir_harness.types import (
     Collection,
@@ -27,6 +28,11 @@ class Capitals:
 
     def load(self, options: TaskOptions) -> Retrieval:
         languages = options.languages or self.info.languages
+        for each in languages:
+            if each not in _QUESTIONS:
+                raise UsageError(f"capitals has no language {each!r}", "It has: en, de.")
+        if options.split not in ("", "test"):
+            raise UsageError(f"capitals has no split {options.split!r}", "It has: test.")
         ids = ("fr", "it", "gr")
         right = SparseJudgements.from_triples(3, [(row, row, 1) for row in range(3)])
         return Retrieval(

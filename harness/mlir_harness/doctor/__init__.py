@@ -1,0 +1,1 @@
+"""Every plugin examined in a process of its own, and what this machine has."""

@@ -1,0 +1,123 @@
+"""What is examined, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mlir_harness.errors import Exit
+from mlir_harness.registry import Choice, Kind
+from mlir_harness.request import Request
+
+
+class State(StrEnum):
+    """Whether a plugin can be used.
+
+    READY can be made here, whether or not it keeps its contract; UNAVAILABLE lacks something
+    that this machine has not; BROKEN cannot be loaded, or ended, or hung, in its examination;
+    SCHEME is used as NAME:REST and is examined with a rest.
+    """
+
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+    BROKEN = "broken"
+    SCHEME = "scheme"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the examining process is told.
+
+    Attributes:
+        spec: the plugin's name, as on the command line.
+        kind: what it is; None: whatever it makes.
+        request: options, weights and folders; checked.
+    """
+
+    spec: str
+    kind: Kind | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one check; see testing.Outcome."""
+
+    check: str
+    promise: str
+    result: str
+    message: str = ""
+    hint: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found of one plugin.
+
+    Attributes:
+        choice: which; its kind is right now, also where only its code could tell.
+        state: see there.
+        findings: of its checks, in their order; empty where it could not be made.
+        message, hint: why it is unavailable or broken, and how to mend it.
+        seconds: that it took.
+        output: the last that it printed.
+    """
+
+    choice: Choice
+    state: State
+    findings: tuple[Finding, ...] = ()
+    message: str = ""
+    hint: str = ""
+    seconds: float = 0.0
+    output: str = ""
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        return tuple(each for each in self.findings if each.result == "failed")
+
+    @property
+    def passed(self) -> int:
+        return sum(each.result == "passed" for each in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        plugin = self.choice.plugin
+        return {
+            "name": self.choice.label,
+            "kind": plugin.kind.value,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "entry_point": plugin.value,
+            "state": self.state.value,
+            "message": self.message or None,
+            "hint": self.hint or None,
+            "seconds": round(self.seconds, 2),
+            "checks": [
+                {
+                    "name": each.check,
+                    "promise": each.promise,
+                    "result": each.result,
+                    "message": each.message or None,
+                    "hint": each.hint or None,
+                    "notes": list(each.notes),
+                }
+                for each in self.findings
+            ],
+        }
+
+
+def exit_code(found: Sequence[Diagnosis], *, flawed: bool = False) -> Exit:
+    """Of an examination.
+
+    Args:
+        found: what was found.
+        flawed: something is installed that cannot even be named.
+    """
+    if flawed or any(each.state is State.BROKEN or each.failures for each in found):
+        return Exit.CHECK_FAILED
+    if any(each.state is State.UNAVAILABLE and each.choice.wanted for each in found):
+        return Exit.SOME_FAILED
+    return Exit.OK

@@ -1,0 +1,255 @@
+"""Plugins examined, each in a process of its own, so that one that ends or hangs costs itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
+
+from mlir_harness import registry
+from mlir_harness.choices import check_options, of_either_kind
+from mlir_harness.doctor.diagnosis import Diagnosis, Finding, Order, State
+from mlir_harness.errors import UsageError
+from mlir_harness.registry import Choice, Kind
+from mlir_harness.request import Request
+
+TIMEOUT = 300.0  # seconds that a check may take
+_OUTPUT = 4000  # characters kept of what a plugin prints
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A plugin to examine; `kind` None if only its code can tell what it is."""
+
+    choice: Choice
+    kind: Kind | None
+
+
+def patients(names: Sequence[str]) -> list[Patient]:
+    """What names stand for, encoders and tasks alike; "all" for everything installed.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    found: list[Patient] = []
+    if "all" in names:
+        found += [Patient(choice, kind) for kind in Kind for choice in registry.everything(kind)]
+        found += [
+            Patient(Choice(f"{plugin.name}:…", plugin, wanted=False), kind)
+            for kind in Kind
+            for plugin in registry.plugins(kind)
+            if plugin.scheme
+        ]
+    for name in names:
+        if name != "all":
+            # What is not registered may be either: only its code can tell.
+            named = [
+                Patient(one, one.plugin.kind if one.plugin.distribution else None)
+                for one in of_either_kind(name)
+            ]
+            labels = {each.choice.label for each in named}
+            found = [each for each in found if each.choice.label not in labels] + named
+    return found
+
+
+def examine_all(
+    found: Sequence[Patient],
+    request: Request,
+    done: Callable[[], None],
+    *,
+    timeout: float = TIMEOUT,
+) -> list[Diagnosis]:
+    """Examine plugins: encoders one after the other, and tasks beside them.
+
+    Args:
+        found: which.
+        request: options, weights and folders; checked.
+        done: called after each.
+        timeout: seconds that a check may take.
+
+    Raises:
+        UsageError: options that are given are none of a plugin's.
+    """
+    check_options(request, [each.choice for each in found])
+    ward = _Ward()
+
+    def one_after_the_other(some: Sequence[Patient]) -> list[Diagnosis]:
+        told = []
+        for each in some:
+            told.append(_examine(each, request, timeout, ward))
+            done()
+        return told
+
+    tasks = [each for each in found if each.kind is Kind.TASK]
+    others = [each for each in found if each.kind is not Kind.TASK]
+    pool = ThreadPoolExecutor(2)
+    try:
+        both = [pool.submit(one_after_the_other, some) for some in (others, tasks)]
+        diagnoses = [each for some in both for each in some.result()]
+    finally:
+        ward.close()
+        pool.shutdown(cancel_futures=True)
+    order = list(Kind)
+    return sorted(diagnoses, key=lambda each: order.index(each.choice.plugin.kind))
+
+
+class _Ward:
+    """The processes that are at work, so that none outlives the command."""
+
+    def __init__(self) -> None:
+        self._held: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise KeyboardInterrupt
+            # -P: nothing is imported from the folder that the user happens to be in.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mlir_harness.doctor.examination"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+            self._held.add(process)
+            return process
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """End it with all that it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with suppress(OSError):
+                    pipe.close()
+        self._held.discard(process)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for process in list(self._held):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+@dataclass
+class _Heard:
+    """What an examination has said so far."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    message: str = ""
+    hint: str = ""
+    promises: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    begun: str = ""
+    ended: bool = False
+
+    def hear(self, event: dict[str, Any]) -> None:
+        if "usage" in event:
+            raise UsageError(*event["usage"])
+        if "kind" in event:
+            self.kind = Kind(event["kind"])
+        if "state" in event:
+            self.state = State(event["state"])
+            self.message, self.hint = event.get("message", ""), event.get("hint", "")
+        self.promises |= dict(event.get("checks", ()))
+        self.begun = event.get("begun", self.begun)
+        self.ended = self.ended or "end" in event
+        if "check" in event:
+            held = {**event, "notes": tuple(event["notes"])}
+            self.findings.append(Finding(promise=self.promises[event["check"]], **held))
+
+
+def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) -> Diagnosis:
+    choice = patient.choice
+    if choice.plugin.scheme and not choice.rest:
+        return Diagnosis(choice, State.SCHEME)
+    start = time.monotonic()
+    heard = _Heard()
+    with tempfile.TemporaryFile() as log:
+        process = ward.start(log)
+        try:
+            why = _listen(
+                process, pickle.dumps(Order(choice.label, patient.kind, request)), heard, timeout
+            )
+            code = process.poll()
+        finally:
+            ward.end(process)
+        log.seek(0)
+        output = log.read().decode("utf-8", "replace")[-_OUTPUT:]
+    if heard.kind is not None:
+        choice = replace(choice, plugin=replace(choice.plugin, kind=heard.kind))
+    if not heard.ended or heard.state is None:
+        heard.state = State.BROKEN
+        heard.message = why or _ended(code, heard.begun)
+        heard.hint = "Its output is shown with --debug."
+    return Diagnosis(
+        choice,
+        heard.state,
+        tuple(heard.findings),
+        heard.message,
+        heard.hint,
+        time.monotonic() - start,
+        output,
+    )
+
+
+def _listen(process: subprocess.Popen[bytes], order: bytes, heard: _Heard, timeout: float) -> str:
+    """Hear what a process says until it has said all; why not, if it did not."""
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    assert process.stdin is not None  # noqa: S101  it is a pipe
+    with suppress(BrokenPipeError):
+        process.stdin.write(order)
+        process.stdin.flush()
+    while not heard.ended:
+        try:
+            line = lines.get(timeout=timeout)
+        except queue.Empty:
+            where = f"the check `{heard.begun}`" if heard.begun else "it was made"
+            return f"nothing happened for {timeout:g} seconds while {_while(heard.begun, where)}"
+        if line is None:
+            process.wait()
+            return ""
+        heard.hear(json.loads(line))
+    return ""
+
+
+def _while(begun: str, where: str) -> str:
+    return f"{where} was carried out" if begun else where
+
+
+def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+    assert process.stdout is not None  # noqa: S101  it is a pipe
+    with suppress(ValueError, OSError):  # closed, once all was heard
+        for line in process.stdout:
+            lines.put(line)
+    lines.put(None)
+
+
+def _ended(code: int | None, begun: str) -> str:
+    """How a process ended that had more to say."""
+    where = f"while the check `{begun}` was carried out" if begun else "while it was made"
+    if code is not None and code < 0:
+        name = str(-code)
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
+        memory = ": most likely memory ran out" if name == "SIGKILL" else ""
+        return f"its process was ended by {name} {where}{memory}"
+    return f"its process ended with code {code} {where}"

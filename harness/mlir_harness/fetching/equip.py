@@ -1,0 +1,114 @@
+"""Encoders of a run get the files that they lack; those that may not are told how to get them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mlir_harness import registry
+from mlir_harness.choices import Failed, attempt, options_of
+from mlir_harness.errors import HarnessError, StoreError, Unavailable, Unreached
+from mlir_harness.fetching import needs
+from mlir_harness.fetching.fetch import fetch
+from mlir_harness.fetching.wanted import Wanted, announcements, check_room, distinct
+from mlir_harness.fetching.web import Web
+from mlir_harness.making import ReadyEncoder, home, make_encoder
+from mlir_harness.request import Request, Watcher
+from mlir_harness.text import plain
+
+
+@dataclass(frozen=True)
+class Lacking(Failed):
+    """An encoder that cannot be made before its files are fetched, which the run would do.
+
+    Attributes:
+        wanted: the files; none if they are there and only have to be made ready.
+    """
+
+    wanted: Wanted
+
+
+def equip(
+    made: Sequence[ReadyEncoder | Failed], request: Request, watcher: Watcher, web: Web | None
+) -> list[ReadyEncoder | Failed]:
+    """Fetch what encoders lack: those asked for by name, and all with `request.download`.
+
+    Everything is announced, and the disk looked at, before the first byte comes.
+
+    Args:
+        made: by `make_encoder`, or why not.
+        request: checked.
+        watcher: told of everything.
+        web: what to ask with, and what knows which hosts are out of reach; None if this is not
+            the time: what would be fetched is then `Lacking`.
+
+    Returns:
+        The encoders in the same order, made again where their files came.
+    """
+    equipped = [*made]
+    lacking: dict[int, Lacking] = {}
+    for place, each in enumerate(made):
+        wanted = _lacks(each, request) if isinstance(each, Failed) else None
+        if isinstance(each, Failed) and wanted is not None:
+            _advise(each, request)
+            if each.choice.wanted or request.download:
+                equipped[place] = lacking[place] = Lacking(each.choice, each.error, wanted)
+    if web is None or not lacking:
+        return equipped
+    ahead = distinct(each.wanted for each in lacking.values())
+    try:
+        check_room(ahead)
+    except StoreError as error:
+        for place, each in lacking.items():
+            equipped[place] = Failed(each.choice, error)
+        return equipped
+    for line in announcements(ahead):
+        watcher.announce(line)
+    for place, each in lacking.items():
+        equipped[place] = _equipped(each, request, watcher, web)
+    return equipped
+
+
+def _lacks(failed: Failed, request: Request) -> Wanted | None:
+    """What `failed` could not be made without; None if files to be fetched are not the cause."""
+    if not isinstance(failed.error, Unavailable) or "weights" in options_of(failed.choice, request):
+        return None
+    choice = failed.choice
+    try:
+        made_by = registry.factory(choice.plugin)
+        wanted = needs.of_encoder(choice, made_by, home(choice.plugin, request))
+    except Exception:
+        return None  # the error at hand is the one to be told
+    if wanted is None:
+        return None
+    missing = wanted.missing()
+    return missing if missing.downloads or missing.finish else None
+
+
+def _advise(failed: Failed, request: Request) -> None:
+    """The hint says how to fetch what is missing, into the folder that this run looks in."""
+    error, command = failed.error, needs.command(failed.choice, request)
+    bare = rf"mlir-harness fetch {re.escape(needs.name(failed.choice))}(?![\w:-])"
+    error.hint, found = re.subn(bare, lambda _: command, error.hint)
+    if not found:
+        error.hint = f"{command}. {error.hint}".strip()
+
+
+def _equipped(
+    lacking: Lacking, request: Request, watcher: Watcher, web: Web
+) -> ReadyEncoder | Failed:
+    choice, error = lacking.choice, lacking.error
+    announced = lacking.wanted.downloads
+    missing = lacking.wanted.missing()  # another encoder may be made of the same files
+    came = attempt(choice, partial(fetch, missing, web, watcher, announced=announced))
+    if not isinstance(came, Failed):
+        return attempt(choice, partial(make_encoder, choice, request, watcher))
+    if isinstance(came.error, Unreached):
+        cause = came.error.__cause__
+        reason = plain(cause.message if isinstance(cause, HarnessError) else came.error.message)
+        away = Unavailable(f"its files are not here, and {reason}", error.hint)
+        away.__cause__ = came.error
+        return Failed(choice, away)
+    return came

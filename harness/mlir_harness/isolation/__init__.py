@@ -1,0 +1,1 @@
+"""Encoders at work in processes of their own: what crashes there costs one cell, not the run."""
