@@ -43,14 +43,12 @@ def test_a_run_of_all_three_prints_one_table(desk: Desk, made: Path) -> None:
     assert [row for row in rows if row in names] == list(names)
     assert done.err.strip() == ""
 
-    # The same weights in another place: nothing is encoded again.
+    # The same weights in another place: nothing would be encoded again.
     shutil.copytree(made / "xlmr", desk.root / "moved")
     command[2] = "xlmr"
-    first = desk.do(*command, *places, *weights(made, "xlmr"), "--format", "json").cells()
-    again = desk.do(
-        *command, *places, "--weights", "xlmr=moved", "--format", "json", "--dry-run"
-    ).cells()
-    assert again["xlmr"]["fingerprints"]["encoder"] == first["xlmr"]["fingerprints"]["encoder"]
+    moved = ["--weights", "xlmr=moved", "--format", "json", "--dry-run"]
+    (planned,) = desk.do(*command, *places, *moved).json()["plan"]
+    assert (planned["encoder"], planned["tokens"], planned["bytes"]) == ("xlmr", 0, 0)
 
 
 @pytest.mark.slow
@@ -88,4 +86,4 @@ def test_what_cannot_run_is_explained_and_the_others_go_on(desk: Desk, made: Pat
     assert done.code == 0, done.err
     done = desk.do(*command[:-4], "--weights", "mdeberta=safe", "--precision", "fp16")
     assert done.code == 4
-    assert "mdeberta gives NaN in fp16" in done.err
+    assert "mdeberta gives NaN in fp16" in " ".join(done.err.split())
