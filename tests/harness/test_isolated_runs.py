@@ -22,8 +22,9 @@ from tiny_models import write_static_model
 from mlir_harness import registry
 from mlir_harness.errors import Unavailable
 from mlir_harness.isolation import deaths, place, remote
+from mlir_harness.isolation.line import Made
 from mlir_harness.isolation.process import Patience
-from mlir_harness.isolation.remote import Made, RemoteEncoder
+from mlir_harness.isolation.remote import RemoteEncoder
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import Role
 

@@ -10,8 +10,9 @@ from mlir_harness import sources
 from mlir_harness.choices import wrong
 from mlir_harness.errors import Unavailable
 from mlir_harness.isolation import environments, remote
+from mlir_harness.isolation.line import Made
 from mlir_harness.isolation.process import Patience
-from mlir_harness.isolation.remote import Made, RemoteEncoder
+from mlir_harness.isolation.remote import RemoteEncoder
 from mlir_harness.protocols import (
     Context,
     Counts,
