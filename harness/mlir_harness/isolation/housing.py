@@ -9,7 +9,7 @@ from typing import Any
 from mlir_harness import sources
 from mlir_harness.choices import wrong
 from mlir_harness.errors import Unavailable
-from mlir_harness.isolation import environments, remote
+from mlir_harness.isolation import environments, origin
 from mlir_harness.isolation.process import Patience
 from mlir_harness.isolation.remote import Made, RemoteEncoder
 from mlir_harness.protocols import (
@@ -67,7 +67,7 @@ def housed(
     environment, cache = made.environment, request.cache_dir
 
     def encoder(python: Path) -> RemoteEncoder:
-        origin = remote.foreign(
+        start = origin.foreign(
             choice,
             python,
             options=options,
@@ -75,7 +75,7 @@ def housed(
             patience=Patience(request.timeout),
             note=watcher.note,
         )
-        return RemoteEncoder(origin, made)
+        return RemoteEncoder(start, made)
 
     if found := environments.find(environment, cache):
         return encoder(found)
