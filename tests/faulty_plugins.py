@@ -139,6 +139,11 @@ def _memory(texts: Any, context: Any) -> None:
     np.ones(1 << 32)
 
 
+def _greed(texts: Any, context: Any) -> None:
+    held = [np.ones(1_000_000) for _ in range(500)]  # 4 GB
+    del held
+
+
 class Odd(DataError):
     """An error class that only this plugin has."""
 
@@ -167,6 +172,7 @@ FAULTS: dict[str, Callable[[Sequence[str], Context], Any]] = {
     "flood": _flood,
     "holds": _hold,
     "memory": _memory,
+    "greedy": _greed,
     "raises_usage": lambda texts, context: _raise(UsageError("no such prompt", "Name another.")),
     "raises_odd": lambda texts, context: _raise(Odd("row 7", "Mend it.")),
     "raises_value": lambda texts, context: _raise(ValueError("no such layer")),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from tiny_models import write_static_model
 
 from mlir_harness import registry
 from mlir_harness.errors import Unavailable
-from mlir_harness.isolation import deaths, place, remote
-from mlir_harness.isolation.line import Made
+from mlir_harness.isolation import deaths, place
+from mlir_harness.isolation import origin as origins
 from mlir_harness.isolation.process import Patience
-from mlir_harness.isolation.remote import RemoteEncoder
+from mlir_harness.isolation.remote import Made, RemoteEncoder
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import Role
 
@@ -172,6 +173,44 @@ def test_one_kill_in_the_middle_of_a_shard_is_made_good(desk: Desk) -> None:
     )
 
 
+@pytest.fixture
+def little_memory() -> Iterator[Path]:
+    """A control group with 600 MB; skips where none can be made."""
+    for root, limit in (
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max"),
+    ):
+        group = root / f"mlir-harness-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text("600000000")
+            yield group / "cgroup.procs"
+            return
+        except OSError:
+            continue
+        finally:
+            group.rmdir()
+    pytest.skip("no control group can be made here")
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_costs_one_cell(desk: Desk, little_memory: Path) -> None:
+    program = f"import os; open({str(little_memory)!r}, 'w').write(str(os.getpid())); "
+    process = desk.start(
+        *desk.command(f"{FAULTY}:greedy", "hashing", more=["--isolate", "--format", "json"]),
+        program=("-c", program + "from mlir_harness.cli import main; main()"),
+    )
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    greedy, hashing = json.loads(out)["cells"]
+    assert "its process was killed because memory ran out" in greedy["reason"]
+    assert "smaller model" in greedy["hint"]
+    assert hashing["status"] == "ok"
+
+
 def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in listed]
@@ -230,7 +269,7 @@ def foreign(bare_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (package / "encoders.py").write_text(FAR)
     monkeypatch.syspath_prepend(package.parent)
     choice = registry.resolve(registry.Kind.ENCODER, "py:far_plugin.encoders:Far")
-    origin = remote.foreign(
+    origin = origins.foreign(
         choice, bare_python, options={"scale": "2"}, offered={}, patience=Patience(60.0)
     )
     return RemoteEncoder(origin, Made(EncoderInfo(revision="1"), counts=True))

@@ -26,7 +26,7 @@ from mlir_harness.errors import (
     UsageError,
 )
 from mlir_harness.isolation import place, remote
-from mlir_harness.isolation.line import Origin
+from mlir_harness.isolation.origin import Origin
 from mlir_harness.isolation.process import Patience, Worker
 from mlir_harness.isolation.remote import RemoteEncoder
 from mlir_harness.protocols import Closes, Context, Counts, Encoder, Fits
@@ -218,7 +218,7 @@ def test_a_batch_that_takes_too_long_is_ended_and_not_tried_again(make: Make) ->
         encode(encoder)
     assert "--timeout" in caught.value.hint
     assert time.monotonic() - start < 20
-    assert encoder._line._worker is None
+    assert not encoder._line._worker.open
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ _WORDS = {
     "SIGFPE": "an arithmetic error",
 }
 _LAST_LINES = 3
+_KILLED = "Somebody, or a limit of the system, ended it: the system's log may say more."
 _MEMORY = "Lower --token-budget, choose a smaller model, or use a machine with more memory."
 
 
@@ -63,8 +64,9 @@ def of_code(code: int, said: str, killed_for_memory: bool | None) -> Death:
     if name == "SIGKILL":
         if killed_for_memory:
             return Death("was killed because memory ran out", _MEMORY, said)
-        guess = " (out of memory?)" if killed_for_memory is None else ", not for want of memory"
-        return Death(f"was killed by SIGKILL{guess}", _MEMORY, said)
+        if killed_for_memory is None:
+            return Death("was killed by SIGKILL (out of memory?)", _MEMORY, said)
+        return Death("was killed by SIGKILL, not for want of memory", _KILLED, said)
     words = f" ({_WORDS[name]})" if name in _WORDS else ""
     hint = "A library of the encoder crashed: try another version of it, or --device cpu."
     return Death(f"was ended by {name}{words}", hint, said)

@@ -9,10 +9,9 @@ from typing import Any
 from mlir_harness import sources
 from mlir_harness.choices import wrong
 from mlir_harness.errors import Unavailable
-from mlir_harness.isolation import environments, remote
-from mlir_harness.isolation.line import Made
+from mlir_harness.isolation import environments, origin
 from mlir_harness.isolation.process import Patience
-from mlir_harness.isolation.remote import RemoteEncoder
+from mlir_harness.isolation.remote import Made, RemoteEncoder
 from mlir_harness.protocols import (
     Context,
     Counts,
@@ -74,7 +73,7 @@ def housed(
     environment, cache = made.environment, request.cache_dir
 
     def encoder(python: Path) -> RemoteEncoder:
-        origin = remote.foreign(
+        start = origin.foreign(
             choice,
             python,
             options=options,
@@ -82,7 +81,7 @@ def housed(
             patience=Patience(request.timeout),
             note=watcher.note,
         )
-        return RemoteEncoder(origin, made)
+        return RemoteEncoder(start, made)
 
     if found := environments.find(environment, cache):
         return encoder(found)

@@ -1,64 +1,16 @@
-"""The way to a worker: started when it is first asked, fitted, and started anew if it died."""
+"""The line to a worker that has made an encoder: opened when it is needed, and opened again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from mlir_harness.choices import made_a
 from mlir_harness.errors import EncoderError
 from mlir_harness.isolation import faults, lent
-from mlir_harness.isolation.place import Place
-from mlir_harness.isolation.process import Died, Patience, Worker
+from mlir_harness.isolation.origin import Origin
+from mlir_harness.isolation.process import Died, Worker
 from mlir_harness.isolation.wire import Garbled, Kind, Message
-from mlir_harness.protocols import EncoderInfo, Environment
-from mlir_harness.registry import Choice
 from mlir_harness.types import Collection
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a worker makes, and where.
-
-    Attributes:
-        choice: the plugin.
-        options, offered: see registry.create; what JSON can hold.
-        place: the interpreter.
-        patience: how long it is waited for.
-        note: told what went wrong and was mended.
-    """
-
-    choice: Choice
-    options: Mapping[str, Any]
-    offered: Mapping[str, Any]
-    place: Place
-    patience: Patience
-    note: Callable[[str], None] = field(default=lambda _: None)
-
-    def request(self, *, info: bool) -> Message:
-        plugin = asdict(self.choice.plugin)
-        told = {"plugin": plugin, "label": self.choice.label, "rest": self.choice.rest}
-        given = {"options": dict(self.options), "offered": dict(self.offered)}
-        return Message(Kind.MAKE, told | given | {"info": info})
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a worker says of the encoder that it made.
-
-    Attributes:
-        info: the encoder's own words.
-        source: see sources.loaded.
-        counts, fits: whether it implements protocols.Counts and protocols.Fits.
-        environment: what its factory asks for, as protocols.Isolated.
-    """
-
-    info: EncoderInfo
-    source: str = ""
-    counts: bool = False
-    fits: bool = False
-    environment: Environment | None = None
 
 
 class Line:
@@ -84,20 +36,16 @@ class Line:
             reported(*message.fields["done"])
             return None
 
-        try:
-            worker = self._made()
-            if documents is not None and self._fitted is not documents:
-                self._fitted = None
-                fit = Message(Kind.FIT, {"documents": lent.described(documents)})
-                expected(worker.ask(fit, heard), Kind.FITTED)
-                self._fitted = documents
-            return worker.ask(request, heard)
-        except (Died, KeyboardInterrupt):
-            self._worker = None
-            raise
+        worker = self._made()
+        if documents is not None and self._fitted is not documents:
+            self._fitted = None
+            fit = Message(Kind.FIT, {"documents": lent.described(documents)})
+            expected(worker.ask(fit, heard), Kind.FITTED)
+            self._fitted = documents
+        return worker.ask(request, heard)
 
     def _made(self) -> Worker:
-        if self._worker is None:
+        if self._worker is None or not self._worker.open:
             self._fitted = None
             worker = Worker(self._origin.place, self._origin.patience)
             try:

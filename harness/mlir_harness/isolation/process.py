@@ -7,7 +7,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,12 +17,12 @@ from pathlib import Path
 from mlir_harness.errors import Unavailable
 from mlir_harness.isolation import deaths, wire
 from mlir_harness.isolation.deaths import Death
+from mlir_harness.isolation.ear import Ear
 from mlir_harness.isolation.place import Place
 from mlir_harness.isolation.wire import Garbled, Kind, Message
 from mlir_harness.text import described, plain
 
 _TICK = 0.25  # seconds between two looks at whether the process is alive
-_SAID = 8192  # bytes kept of what it wrote to standard error
 _CLOSING = 10.0  # seconds for an encoder to close
 _ENDING = 1.0  # seconds for a process to end once its pipe has
 _MINUTE = 60.0
@@ -101,7 +100,7 @@ class Worker:
         finally:
             for fd in (theirs_in, theirs_out, their_err):
                 os.close(fd)
-        self._said = bytearray()
+        self._ear = Ear(self._err)
         self._parser = wire.parser()
         self._target = next(self._parser)
         self._answer([], patience.starting, _deaf, "did not start")
@@ -109,6 +108,11 @@ class Worker:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked; it may have died since."""
+        return self._to >= 0
 
     def ask(
         self,
@@ -142,7 +146,7 @@ class Worker:
 
     def kill(self) -> None:
         """End it, and all in its group. May be called again."""
-        if self._to < 0:
+        if not self.open:
             return  # its number may be another process's by now
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -196,7 +200,7 @@ class Worker:
                 ready = {key.fd for key, _ in selector.select(_TICK)}
                 waited = min(time.monotonic() - before, 2 * _TICK)
                 silent, idle = silent + waited, idle + waited
-                if self._err in ready and not self._listen():
+                if self._err in ready and not self._ear.listen():
                     selector.unregister(self._err)
                 if self._to in ready:
                     self._write(left)
@@ -266,40 +270,26 @@ class Worker:
                 except Garbled as error:
                     raise self._garbled(error) from error
 
-    def _listen(self) -> bool:
-        """Pass on what it wrote to standard error, and keep the end; False when that ended."""
-        while True:
-            try:
-                data = os.read(self._err, 1 << 16)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._said = (self._said + data)[-_SAID:]
-            with suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(data.decode("utf-8", "replace"))
-                sys.stderr.flush()
-
     def _died(self) -> Died:
         """It ended, or closed its pipe; what words there are for it."""
         try:
             code = self._process.wait(_ENDING)
         except subprocess.TimeoutExpired:
             return self._given_up("closed its channel to the harness", "An encoder must not do so.")
-        self._listen()
+        self._ear.listen()
         self.kill()
         kills = deaths.memory_kills()
         for_memory = None if kills is None or self._kills is None else kills > self._kills
-        return Died(deaths.of_code(code, self._said.decode("utf-8", "replace"), for_memory))
+        return Died(deaths.of_code(code, self._ear.said, for_memory))
 
     def _garbled(self, error: Garbled) -> Died:
         hint = "Something in it writes where only the harness does."
         return self._given_up(f"sent {plain(str(error))}", hint)
 
     def _given_up(self, words: str, hint: str, *, again: bool = True) -> Died:
-        self._listen()
+        self._ear.listen()
         self.kill()
-        return Died(Death(words, hint, self._said.decode("utf-8", "replace"), again))
+        return Died(Death(words, hint, self._ear.said, again))
 
 
 def _deaf(message: Message) -> None:

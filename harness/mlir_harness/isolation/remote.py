@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from mlir_harness.choices import made_a
-from mlir_harness.errors import EncoderError, Unavailable, UsageError
+from mlir_harness.errors import EncoderError, Unavailable
 from mlir_harness.isolation import faults, place, wire
-from mlir_harness.isolation.line import Line, Made, Origin, Reported, expected
+from mlir_harness.isolation.line import Line, Reported, expected
+from mlir_harness.isolation.origin import Origin, sendable
 from mlir_harness.isolation.process import Died, Patience, Worker
 from mlir_harness.isolation.wire import Kind, Message
 from mlir_harness.protocols import Context, EncoderInfo, Environment
@@ -19,6 +18,24 @@ from mlir_harness.registry import Choice
 from mlir_harness.text import plain
 from mlir_harness.types import Collection, IntArray
 from mlir_harness.vectors import Stored, from_tensors
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a worker says of the encoder that it made.
+
+    Attributes:
+        info: the encoder's own words.
+        source: see sources.loaded.
+        counts, fits: whether it implements protocols.Counts and protocols.Fits.
+        environment: what its factory asks for, as protocols.Isolated.
+    """
+
+    info: EncoderInfo
+    source: str = ""
+    counts: bool = False
+    fits: bool = False
+    environment: Environment | None = None
 
 
 def create(
@@ -39,10 +56,9 @@ def create(
         UsageError: it does not take these options.
         Unavailable: it cannot run here, or is no encoder; a crash on import is one reason.
     """
-    origin = Origin(
-        choice, _sendable(options), _sendable(offered), place.own(choice.plugin), Patience(timeout)
-    )
-    origin = replace(origin, note=note)
+    here = place.own(choice.plugin)
+    told, given = sendable(offered), sendable(options)
+    origin = Origin(choice, given, told, here, Patience(timeout), note)
     return RemoteEncoder(origin, look(origin))
 
 
@@ -169,17 +185,6 @@ class RemoteEncoder:
         ) from faults.Elsewhere(death.said)
 
 
-def foreign(choice: Choice, python: Path, **rest: Any) -> Origin:
-    """The origin of an encoder that works by another environment's interpreter.
-
-    Args:
-        choice: the plugin.
-        python: the interpreter.
-        **rest: see Origin.
-    """
-    return Origin(choice, place=place.foreign(python, choice.plugin), **rest)
-
-
 def _about(kind: Kind, texts: Sequence[str], context: Context) -> Message:
     names, codes = wire.coded(context.languages)
     told = {"role": context.role.value, "instruction": context.instruction, "languages": names}
@@ -191,21 +196,3 @@ def _vectors(answer: Message) -> Stored:
         return from_tensors(answer.arrays)
     except ValueError as error:
         raise EncoderError(f"returned vectors that are none: {plain(str(error))}") from error
-
-
-def _sendable(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options, if they can be sent.
-
-    Raises:
-        UsageError: one of them cannot.
-    """
-    for name, value in options.items():
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"option {plain(name)} is a {type(value).__name__}, which cannot be handed to an "
-                "isolated encoder",
-                "Give a string or a number.",
-            ) from error
-    return options
