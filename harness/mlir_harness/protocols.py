@@ -202,11 +202,9 @@ class TaskOptions:
             where the real files are not on this machine and no folder was given.
         data_dir: a folder given by the user, with the task's files or a folder of its name;
             None: the task looks in $MLIR_HARNESS_DATA and below `cache_dir`.
-        cache_dir: where fetched files lie (data/<task>) and what a task prepared from files too
-            large for memory (corpora); None:
-            $MLIR_HARNESS_CACHE, else the user's cache folder.
-        strict: what is usually counted and noted, such as judgements of unknown documents, is
-            an error.
+        cache_dir: where fetched files lie (data/<task>), and what a task prepared from large ones
+            (corpora); None: $MLIR_HARNESS_CACHE, else the user's cache folder.
+        strict: what is otherwise noted, such as judgements of unknown documents, is an error.
         download: files that are missing may be fetched.
         extra: `--option TASK.key=value` pairs.
     """
@@ -269,13 +267,13 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that a task is made of, and where it comes from.
+    """A file that a task or an encoder is made of, and where it comes from.
 
     Attributes:
-        url: https://…, or hf://datasets/OWNER/NAME@REVISION/PATH for the Hugging Face hub; both
-            name one revision.
-        path: where it lies, relative to the task's folder; of an archive, "" or the folder that
-            its members are unpacked into.
+        url: https://…, or, of the Hugging Face hub, hf://OWNER/NAME@REVISION/PATH for a model and
+            hf://datasets/OWNER/NAME@REVISION/PATH for a data set; all name one revision.
+        path: where it lies, below the plugin's folder; of an archive, "" or the folder that its
+            members are unpacked into.
         members: of an archive (zip, tar): member -> path below `path`; a member may stand
             for what ends in it. Nothing else is unpacked. None for an ordinary file.
         size: bytes to announce, as far as is known.
@@ -302,12 +300,13 @@ class Count:
 class Fetches(Protocol):
     """A plugin whose files can be downloaded; `mlir-harness fetch` asks it what.
 
-    Of tasks, the task itself is asked. Of encoders, which cannot be made without their files, it
-    is the factory; one that takes a parameter `files` is told the folder where they are kept.
+    Of tasks, the task itself is asked. Of encoders it is the factory, which is given the folder as
+    `files` and raises Unavailable where one is missing; a run that names the encoder fetches it
+    and calls again. Its `licence`, if it has one, is shown first.
     """
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
-        """The files of these languages; () for all."""
+        """The files of these languages; () for all, as encoders are always asked."""
         ...
 
 
@@ -316,7 +315,10 @@ class Finishes(Protocol):
     """An encoder's factory whose downloaded files need work before they can be used."""
 
     def finish(self, files: str) -> None:
-        """Do it, once all files have come; `files` is the folder where they are.
+        """Do it, once all files have come into the folder `files`.
+
+        Called whenever they are found complete, by one process at a time: quick where it has
+        been done, whole again where it was killed.
 
         Raises:
             Unavailable: it cannot be done here.
