@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,31 @@ TEXT = (
     "橋はいつ建設されましたか。川にかかる橋は1886年に建設されました。",
     "متى بني الجسر؟ بني الجسر فوق النهر عام 1886.",
 )
-# Large weights, so that no two texts are alike.
-_SIZE: dict[str, Any] = {
-    "hidden_size": WIDTH,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "initializer_range": 0.3,
-}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a checkpoint is; `rows` of embeddings, None for as many as there are tokens."""
+
+    width: int = WIDTH
+    layers: int = 2
+    heads: int = 2
+    inner: int = 64
+    positions: int = POSITIONS
+    rows: int | None = None
+
+    def config(self) -> dict[str, Any]:
+        """What the configurations have in common; weights so large that no two texts are alike."""
+        return {
+            "hidden_size": self.width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.inner,
+            "initializer_range": 0.3,
+        }
+
+
+TINY = Size()
 
 
 def sentencepiece_model(folder: Path, name: str, **options: Any) -> Path:
@@ -72,22 +90,24 @@ def sentencepiece_model(folder: Path, name: str, **options: Any) -> Path:
     return prefix.with_suffix(".model").rename(folder / name)
 
 
-def write_xlmr(folder: Path) -> Path:
+def write_xlmr(folder: Path, size: Size = TINY) -> Path:
     """As FacebookAI/xlm-roberta-base is published: a masked language model, no modules.json."""
     model = sentencepiece_model(folder, "sentencepiece.bpe.model")
     tokenizer = XLMRobertaTokenizer.from_pretrained(folder)
     torch.manual_seed(1)
     config = XLMRobertaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=POSITIONS + 2, **_SIZE
+        vocab_size=size.rows or len(tokenizer),
+        max_position_embeddings=size.positions + 2,
+        **size.config(),
     )
     XLMRobertaForMaskedLM(config).save_pretrained(folder)
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": POSITIONS}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": size.positions}))
     assert model.is_file()
     return folder
 
 
-def write_mdeberta(folder: Path, *, pickled: bool = False) -> Path:
+def write_mdeberta(folder: Path, size: Size = TINY, *, pickled: bool = False) -> Path:
     """As microsoft/mdeberta-v3-base is published: a sentencepiece model is all its tokenizer."""
     sentencepiece_model(
         folder,
@@ -104,9 +124,9 @@ def write_mdeberta(folder: Path, *, pickled: bool = False) -> Path:
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
     torch.manual_seed(2)
     config = DebertaV2Config(
-        **_SIZE,
-        vocab_size=320,
-        max_position_embeddings=POSITIONS,
+        **size.config(),
+        vocab_size=size.rows or 320,
+        max_position_embeddings=size.positions,
         type_vocab_size=0,
         relative_attention=True,
         position_buckets=16,
@@ -115,7 +135,7 @@ def write_mdeberta(folder: Path, *, pickled: bool = False) -> Path:
         norm_rel_ebd="layer_norm",
         share_att_key=True,
         position_biased_input=False,
-        pooler_hidden_size=WIDTH,
+        pooler_hidden_size=size.width,
     )
     save(DebertaV2Model(config), folder, prefix="deberta." if pickled else "")
     return folder
@@ -131,7 +151,7 @@ def save(model: Any, folder: Path, prefix: str = "") -> None:
     torch.save(weights, folder / "pytorch_model.bin")
 
 
-def write_bert(folder: Path, *, head: bool = False) -> Path:
+def write_bert(folder: Path, size: Size = TINY, *, head: bool = False) -> Path:
     """A BERT with a vocabulary of letters."""
     folder.mkdir(parents=True, exist_ok=True)
     letters = sorted({letter for text in TEXT for letter in text if not letter.isspace()})
@@ -139,21 +159,22 @@ def write_bert(folder: Path, *, head: bool = False) -> Path:
     pieces += [f"##{letter}" for letter in letters]
     (folder / "vocab.txt").write_text("\n".join(pieces), "utf-8")
     tokenizer = BertTokenizer(
-        str(folder / "vocab.txt"), do_lower_case=False, model_max_length=POSITIONS
+        str(folder / "vocab.txt"), do_lower_case=False, model_max_length=size.positions
     )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(3)
     kind = BertForMaskedLM if head else BertModel
-    config = BertConfig(vocab_size=len(pieces), max_position_embeddings=POSITIONS, **_SIZE)
+    rows = size.rows or len(pieces)
+    config = BertConfig(vocab_size=rows, max_position_embeddings=size.positions, **size.config())
     kind(config).save_pretrained(folder)
     return folder
 
 
-def write_labse(folder: Path, **options: Any) -> Path:
+def write_labse(folder: Path, size: Size = TINY, **options: Any) -> Path:
     """As sentence-transformers/LaBSE is laid out: first token, dense layer, unit length."""
-    first = Transformer(str(write_bert(folder.with_name(f"{folder.name}-bert"))))
+    first = Transformer(str(write_bert(folder.with_name(f"{folder.name}-bert"), size)))
     torch.manual_seed(4)
-    modules = [first, Pooling(WIDTH, "cls"), Dense(WIDTH, WIDTH), Normalize()]
+    modules = [first, Pooling(size.width, "cls"), Dense(size.width, size.width), Normalize()]
     SentenceTransformer(modules=modules, device="cpu", **options).save_pretrained(
         str(folder), create_model_card=False
     )

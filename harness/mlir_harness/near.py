@@ -14,7 +14,6 @@ from mlir_harness.topk import Top
 from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
 _MANY = 32  # near pairs per query of a chunk
-_LEVELS_AT_ONCE = 256  # rows of a chunk's documents, near a core's cache
 
 
 class Counts(Protocol):
@@ -114,63 +113,6 @@ def decide(counts: Counts, members: Members, near: Near) -> None:
     exact = queries.score_pairs(columns, vectors, rows)
     margin = queries.rounding * queries.norms[columns] * vectors.norms[rows]
     _count(counts, targets, members.documents[places], exact, margin, members.pool)
-
-
-def decide_all(
-    counts: Counts, members: Members, part: slice, targets: IntArray, columns: IntArray
-) -> IntArray:
-    """Score part of a pool exactly, and count for some targets the documents that tie with them.
-
-    Targets of one query with one score are looked at together: all those that share no word
-    with it, say.
-
-    Args:
-        counts: `tied` and `before` are changed in place.
-        members: the pool's documents.
-        part: places of some hundred of them.
-        targets: (m,) int64 positions in the target list.
-        columns: (m,) int64 their queries.
-
-    Returns:
-        How many documents score higher than each target and do not tie with it: (m,) int64.
-    """
-    vectors = members.vectors[members.rows[part]]
-    scores = counts.queries.score_exact(vectors)
-    margins = counts.queries.rounding * vectors.norms  # in units of the query's norm
-    ties = counts.tie_order[members.documents[part]]  # ascending
-    greater = np.empty(len(targets), np.int64)
-    todo = np.lexsort((counts.exact[targets], columns))
-    own, column = counts.exact[targets[todo]], columns[todo]
-    starts = np.flatnonzero(np.append(True, (np.diff(own) != 0) | (np.diff(column) != 0)))
-    while len(todo):
-        again = []
-        for first in range(0, len(starts), _LEVELS_AT_ONCE):
-            some = starts[first : first + _LEVELS_AT_ONCE]
-            end = [*starts[: first + _LEVELS_AT_ONCE + 1], len(todo)][first + len(some)]
-            chosen, level = todo[some[0] : end], some - some[0]
-            these, query = targets[chosen], columns[chosen[level]]
-            gap = scores[query] - counts.exact[these[level]][:, None]
-            margin = margins * counts.queries.norms[query][:, None]
-            narrow = np.minimum.reduceat(counts.margin[these], level)
-            wide = np.maximum.reduceat(counts.margin[these], level)
-            apart = np.abs(gap)
-            tied = apart <= np.maximum(margin, narrow[:, None])
-            unsure = ((apart <= wide[:, None]) & ~tied).any(axis=1)
-            upto = np.zeros((len(level), len(ties) + 1), np.int32)
-            np.cumsum(tied, axis=1, out=upto[:, 1:])
-            higher = np.count_nonzero((gap > 0) & ~tied, axis=1)
-            of = np.repeat(np.arange(len(level)), np.diff(np.append(level, len(chosen))))
-            again.append(chosen[unsure[of]])
-            chosen, these, of = (each[~unsure[of]] for each in (chosen, these, of))
-            rank = counts.tie_order[counts.targets[these]]
-            place = np.searchsorted(ties, rank)
-            itself = ties[np.minimum(place, len(ties) - 1)] == rank
-            counts.before[members.pool, these] += upto[of, place]
-            counts.tied[members.pool, these] += upto[of, -1] - itself
-            greater[chosen] = higher[of]
-        todo = np.concatenate(again)
-        starts = np.arange(len(todo))  # each by itself: then nothing is unsure
-    return greater
 
 
 def _count(

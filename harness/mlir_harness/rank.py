@@ -19,7 +19,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mlir_harness.chunks import CHUNK, Chunk, Scale
-from mlir_harness.near import List, Members, Near, decide, decide_all, many
+from mlir_harness.crowd import decide_all
+from mlir_harness.near import List, Members, Near, decide, many
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
 from mlir_harness.types import Array, BoolArray, FloatArray, IntArray

@@ -81,7 +81,10 @@ def process(cache: Path, **env: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", BUILD, PYTHON, str(cache)],
         env=os.environ | env,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
+        # A session in the background ignores Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
 
 
@@ -216,7 +219,10 @@ def test_two_processes_build_it_once(wheels: Path, cache: Path) -> None:
     assert said[0].splitlines()[-1] == said[1].splitlines()[-1]
 
 
-def test_a_killed_build_is_not_taken_for_a_finished_one(wheels: Path, cache: Path) -> None:
+@pytest.mark.parametrize("stopped", [signal.SIGKILL, signal.SIGINT])
+def test_a_build_that_was_stopped_is_not_taken_for_a_finished_one(
+    wheels: Path, cache: Path, stopped: signal.Signals
+) -> None:
     words = (wheels / "words-1.0-py3-none-any.whl").read_bytes()
     numpy = (wheels / "numpy-1.0-py3-none-any.whl").read_bytes()
     link = '<a href="/{0}">{0}</a>'
@@ -225,15 +231,18 @@ def test_a_killed_build_is_not_taken_for_a_finished_one(wheels: Path, cache: Pat
     pages["/"] = Page("".join(link.format(path[1:]) for path in pages).encode())
     pages["/"].headers["Content-Type"] = "text/html"
     with serving(pages) as server:
-        slow = settings(cache.parent / "slow.toml", server.url)
-        started = process(cache, UV_CONFIG_FILE=slow, NO_PROXY="127.0.0.1")
+        slow = settings(cache.parent / "slow/uv/uv.toml", server.url)
+        configuration = str(Path(slow).parents[1])
+        started = process(cache, XDG_CONFIG_HOME=configuration, NO_PROXY="127.0.0.1")
         deadline = time.monotonic() + 30
-        while not any(name.startswith("venv-") for name in kept(cache)):
+        while not any("words" in path for path, _ in server.asked):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        started.send_signal(signal.SIGKILL)
+        started.send_signal(stopped)
         started.communicate()
     assert environments.find(WORDS, cache) is None
+    if stopped == signal.SIGINT:
+        assert kept(cache) == []
     python, _ = build(WORDS, cache)
     assert environments.find(WORDS, cache) == python
     assert sum(name.startswith("venv-") for name in kept(cache)) == 1

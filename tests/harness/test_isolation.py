@@ -26,8 +26,9 @@ from mlir_harness.errors import (
     UsageError,
 )
 from mlir_harness.isolation import place, remote
+from mlir_harness.isolation.line import Origin
 from mlir_harness.isolation.process import Patience, Worker
-from mlir_harness.isolation.remote import Origin, RemoteEncoder
+from mlir_harness.isolation.remote import RemoteEncoder
 from mlir_harness.protocols import Closes, Context, Counts, Encoder, Fits
 from mlir_harness.types import Collection, Role
 

@@ -92,16 +92,15 @@ def test_it_runs_and_its_vectors_are_the_librarys(desk: Desk, first: Done) -> No
     assert first.cells()["laser"]["status"] == "ok"
     ready = prepared(desk)
     shelves = ready.shelves(ready.encoders[0], ready.tasks[0])  # type: ignore[arg-type]
-    compared = 0
-    for role in Role:
-        for need in shelves[role].needs:
-            stored = need.shard.read()[0].matrix
-            language = rules(need.collection.language)
-            expected = directly(desk, need.texts(), [language] * len(stored))
-            expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-            assert np.abs(stored - expected).max() < 1e-5
-            compared += len(stored)
-    assert compared > 500
+    needs = [need for role in Role for need in shelves[role].needs]
+    stored = np.concatenate([need.shard.read()[0].matrix for need in needs])
+    texts = [text for need in needs for text in need.texts()]
+    spoken = [rules(need.collection.language) for need in needs for _ in need.texts()]
+    expected = directly(desk, texts, spoken)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert len(stored) > 500
+    assert set(spoken) == set(LANGUAGES.split(","))
+    assert np.abs(stored - expected).max() < 1e-5
 
 
 def test_a_second_run_builds_nothing_and_encodes_nothing(desk: Desk, first: Done) -> None:

@@ -31,12 +31,12 @@ class Order:
     """What the examining process is told.
 
     Attributes:
-        spec: the plugin's name, as on the command line.
+        choice: the plugin, named on the command line or not.
         kind: what it is; None: whatever it makes.
         request: options, weights and folders; checked.
     """
 
-    spec: str
+    choice: Choice
     kind: Kind | None
     request: Request
 

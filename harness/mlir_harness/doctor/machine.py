@@ -52,6 +52,8 @@ def _torch() -> str:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return "not installed: pip install torch"
+    if version.endswith("+cpu"):
+        return f"{version}: a build that uses no GPU"
     try:
         done = subprocess.run(  # noqa: S603  our own words
             [sys.executable, "-P", "-c", _TORCH],

@@ -119,7 +119,7 @@ class _Ward:
                 raise KeyboardInterrupt
             # -P: nothing is imported from the folder that the user happens to be in.
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mlir_harness.doctor.examination"],
+                [sys.executable, "-P", "-m", "mlir_harness.doctor.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -186,7 +186,7 @@ def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) ->
         process = ward.start(log)
         try:
             why = _listen(
-                process, pickle.dumps(Order(choice.label, patient.kind, request)), heard, timeout
+                process, pickle.dumps(Order(choice, patient.kind, request)), heard, timeout
             )
             code = process.poll()
         finally:

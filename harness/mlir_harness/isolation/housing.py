@@ -10,8 +10,9 @@ from mlir_harness import sources
 from mlir_harness.choices import wrong
 from mlir_harness.errors import Unavailable
 from mlir_harness.isolation import environments, remote
+from mlir_harness.isolation.line import Made
 from mlir_harness.isolation.process import Patience
-from mlir_harness.isolation.remote import Made, RemoteEncoder
+from mlir_harness.isolation.remote import RemoteEncoder
 from mlir_harness.protocols import (
     Context,
     Counts,
@@ -25,7 +26,7 @@ from mlir_harness.registry import Choice
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 from mlir_harness.types import Collection
-from mlir_harness.vectors import Dense
+from mlir_harness.vectors import Stored
 
 
 def made_here(choice: Choice, encoder: Encoder, factory: Isolated) -> Made:
@@ -117,7 +118,7 @@ class Unbuilt:
         """See sources.loaded."""
         return self._made.source
 
-    def encode(self, texts: Sequence[str], context: Context) -> Dense:
+    def encode(self, texts: Sequence[str], context: Context) -> Stored:
         """See protocols.Encoder.
 
         Raises:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from mlir_harness.protocols import Encoder, Task, TaskOptions
-from mlir_harness.testing import answers, conduct, tasks
+from mlir_harness.testing import answers, conduct, identity, tasks
 from mlir_harness.testing.checks import Check, NotApplicable, Outcome, outcomes, raise_first
 from mlir_harness.testing.comparing import ALIKE
 from mlir_harness.testing.loaded import Loadable
@@ -33,7 +33,12 @@ __all__ = [
     "check_task",
 ]
 
-ENCODER_CHECKS: tuple[Check[Specimen], ...] = (*conduct.FIRST, *answers.CHECKS, *conduct.CHECKS)
+ENCODER_CHECKS: tuple[Check[Specimen], ...] = (
+    *identity.FIRST,
+    *answers.CHECKS,
+    *identity.CHECKS,
+    *conduct.CHECKS,
+)
 TASK_CHECKS: tuple[Check[Loadable], ...] = tasks.CHECKS
 
 

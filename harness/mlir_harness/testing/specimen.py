@@ -152,7 +152,8 @@ class Specimen:
                 f"returns NaN or infinite values for {shown(texts[int(np.flatnonzero(bad)[0])])}",
                 "A division by a length of zero, or half precision, is a common cause.",
             )
-        return vectors
+        # A copy: an encoder may write into what it returned, which the check `again` looks for.
+        return vectors[np.arange(len(vectors))]
 
     def reference(self, role: Role) -> Vectors:
         """Vectors of the ordinary texts, encoded in one call; encoded once.

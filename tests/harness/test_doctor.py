@@ -1,0 +1,206 @@
+"""doctor examines plugins and the machine, says how to mend them, and changes nothing."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from command import PLUGINS, Desk, check_golden
+from rich.console import Console, RenderableType
+
+from mlir_harness.doctor import machine, table
+from mlir_harness.doctor.diagnosis import Diagnosis, Finding, State, exit_code
+from mlir_harness.entry_points import Flaw
+from mlir_harness.errors import Exit
+from mlir_harness.registry import Choice, Kind, Plugin
+
+HOSTILE = "a[/b] \x1b[31m\u202e=1+1"
+
+
+def found(
+    name: str, state: State = State.READY, *, wanted: bool = True, **more: object
+) -> Diagnosis:
+    kind = Kind.TASK if name.startswith("task") else Kind.ENCODER
+    plugin = Plugin(kind, name, "acme.encoders:create", "acme-retrieval", "2.3")
+    return Diagnosis(Choice(name, plugin, wanted=wanted), state, **more)  # type: ignore[arg-type]
+
+
+def finding(check: str, result: str = "passed", message: str = "", hint: str = "") -> Finding:
+    return Finding(check, f"The promise of {check}", result, message, hint)
+
+
+PASSED = (finding("vectors"), finding("order"), finding("tokens", "skipped"))
+FAILED = (
+    finding("vectors"),
+    finding("order", "failed", "rows do not follow the texts", "Put them back: out[order] = rows."),
+    finding("again", "failed", "a second call differs", "Sample nothing."),
+)
+EVERY = [
+    found("sound", findings=PASSED, seconds=3.21),
+    found("a-name-that-goes-on-and-on-for-a-long-time", findings=PASSED, seconds=123.4),
+    found("unsorted", findings=FAILED, seconds=1.0),
+    found(
+        "laser",
+        State.UNAVAILABLE,
+        message="laser lacks its weights",
+        hint="mlir-harness fetch laser",
+    ),
+    found(HOSTILE, State.BROKEN, message=f"it raised {HOSTILE}", hint="Mend it."),
+    found("st:…", State.SCHEME, wanted=False),
+    found("task", findings=PASSED, seconds=0.5),
+]
+FLAW = Flaw("mlir_harness.encoders", "a/b\n", "odd", "1.0", "a name holds letters", "Rename it.")
+
+
+def drawn(what: list[RenderableType], width: int) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=width, markup=False, emoji=False, highlight=False)
+    for each in what:
+        console.print(each)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_names_state_checks_and_how_to_mend(width: int) -> None:
+    facts = {"python": "3.11.7", "cache": "/somewhere: 1.2 GB, 40.0 GB free"}
+    parts = [table.plugins(EVERY), "", table.machine(facts), "", *table.troubles(EVERY, [FLAW])]
+    shown = drawn(parts, width)
+    check_golden(f"doctor-{width}.txt", shown)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize(
+    ("diagnoses", "flawed", "code"),
+    [
+        ([EVERY[0], EVERY[5]], False, Exit.OK),
+        ([EVERY[0], found("laser", State.UNAVAILABLE, wanted=False)], False, Exit.OK),
+        ([EVERY[0], EVERY[3]], False, Exit.SOME_FAILED),
+        ([EVERY[2], EVERY[3]], False, Exit.CHECK_FAILED),
+        ([EVERY[4]], False, Exit.CHECK_FAILED),
+        ([EVERY[0]], True, Exit.CHECK_FAILED),
+    ],
+)
+def test_exit_codes(diagnoses: list[Diagnosis], flawed: bool, code: Exit) -> None:
+    assert exit_code(diagnoses, flawed=flawed) is code
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path, {"HF_HUB_OFFLINE": "1"})
+
+
+@pytest.mark.slow
+def test_encoders_and_tasks_are_named_alike(desk: Desk) -> None:
+    done = desk.do("doctor", "hashing", f"{PLUGINS}:small", "floor=hashing", "--json")
+    assert done.code == 1, done.err
+    plugins = {each["name"]: each for each in done.json()["plugins"]}
+    assert {name: each["kind"] for name, each in plugins.items()} == {
+        "hashing": "encoder",
+        "floor": "encoder",
+        f"{PLUGINS}:small": "task",
+    }
+    assert {plugins[name]["state"] for name in plugins} == {"ready"}
+    checks = {each["name"]: each["result"] for each in plugins["hashing"]["checks"]}
+    assert checks["order"] == "passed"
+    assert checks["close"] == "skipped"
+    assert done.json()["machine"]["network"] == "offline, as HF_HUB_OFFLINE says"
+    assert not desk.files("results")
+    assert f"check failed: {PLUGINS}:small, unknown-language" in done.err
+
+
+@pytest.mark.slow
+def test_options_and_weights_reach_the_plugin(desk: Desk) -> None:
+    done = desk.do("doctor", "hashing", "--option", "hashing.dimension=0")
+    assert done.code == 2
+    assert "hashing cannot make vectors of dimension '0'" in done.err
+    done = desk.do("doctor", "hashing", "--option", "hshing.dimension=8")
+    assert done.code == 2
+    assert "Did you mean hashing?" in done.err
+    done = desk.do("doctor", "hashing", "--option", "hashing.dimension=8", "--isolate")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.slow
+def test_what_is_not_here_is_said_and_a_sound_exit_needs_it_not(desk: Desk) -> None:
+    done = desk.do("doctor", "st:nowhere/at-all")
+    assert done.code == 3
+    assert "unavailable: st:nowhere/at-all" in done.err
+    done = desk.do("doctor", "hashng")
+    assert done.code == 2
+    assert "no encoder or task is called 'hashng'" in done.err
+    assert "Did you mean hashing?" in done.err
+
+
+@pytest.mark.slow
+def test_a_task_is_examined_on_files_of_ones_own(tmp_path: Path) -> None:
+    desk = Desk.at(tmp_path, ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"))
+    assert desk.do("doctor", "xquad-r", "--data-dir", "data").code == 0
+    (tmp_path / "data" / "en.json").write_text("{")
+    done = desk.do("doctor", "xquad-r", "--data-dir", "data")
+    assert done.code == 1
+    assert "check failed: xquad-r, loads" in done.err
+    assert "en.json: malformed JSON" in done.err
+    (tmp_path / "data" / "en.json").unlink()
+    done = desk.do("doctor", "xquad-r", "--data-dir", "data")
+    assert done.code == 3
+    assert "unavailable: xquad-r" in done.err
+    assert "lacks en.json" in done.err
+
+
+_STUCK = """
+import os, subprocess, sys, time
+import plugins_for_tests
+def create():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open("pids", "w") as file:
+        file.write(f"{os.getpid()} {child.pid}")
+    time.sleep(600)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_goes_on_when_the_command_is_stopped(desk: Desk, how: signal.Signals) -> None:
+    (desk.root / "stuck.py").write_text(_STUCK)
+    process = desk.start("doctor", "py:stuck:create")
+    end = time.monotonic() + 60
+    while not (desk.root / "pids").exists() or not (desk.root / "pids").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    own, child = map(int, (desk.root / "pids").read_text().split())
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+    while _alive(own):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    if how is signal.SIGINT:  # after SIGKILL nobody is left who could end it
+        assert not _alive(child)
+    elif _alive(child):
+        os.kill(child, signal.SIGKILL)
+
+
+def test_the_machine_is_described_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "vectors").write_bytes(b"x" * 12_345)
+    facts = machine.facts(tmp_path / "cache", tmp_path / "checkpoints")
+    assert facts["cache"].startswith(f"{tmp_path / 'cache'}: 12.3 kB, ")
+    assert facts["cache"].endswith(" free")
+    assert facts["checkpoints"].endswith("checkpoints, not there")
+    assert facts["network"] == "offline, as HF_HUB_OFFLINE says"
+    assert "GPU" in facts["torch"] or "cannot be imported" in facts["torch"]
+    assert set(facts) == {"python", "machine", "torch", "uv", "cache", "checkpoints", "network"}
