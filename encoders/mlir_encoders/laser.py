@@ -26,6 +26,7 @@ CODES, VOCABULARY, WEIGHTS = FILES = (
 )
 _ENVIRONMENT = Environment((f"laserembeddings[zh,ja]=={LIBRARY}",), "3.11")
 _URL = "https://dl.fbaipublicfiles.com/laser/models/"
+_LICENCE = "BSD-3-Clause"
 _TEXTS_AT_ONCE = 256  # a few seconds' work between two signs of life
 _TOKENS_AT_ONCE = 12_000  # the library's own default
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -38,9 +39,11 @@ class Laser:
     Attributes:
         environment: laserembeddings pins torch < 2 and numpy < 2, and torch 1.13.1 has no wheel
             past Python 3.11. Chinese and Japanese are cut into words by its extras.
+        licence: of the weights.
     """
 
     environment: Environment = _ENVIRONMENT
+    licence: str = _LICENCE
 
     def downloads(self, languages: tuple[str, ...]) -> Sequence[Download]:
         """What `python -m laserembeddings download-models` fetches; one model for all languages."""
@@ -129,7 +132,7 @@ class LaserEncoder:
             revision=_revision(digests),
             options={"library": f"laserembeddings {LIBRARY}"},
             language_aware=True,
-            licence="BSD-3-Clause",
+            licence=_LICENCE,
             description="LASER: a BiLSTM trained on translations of 93 languages",
         )
 

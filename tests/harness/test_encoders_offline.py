@@ -8,10 +8,23 @@ from pathlib import Path
 
 import pytest
 from command import Desk, Done
-from test_fetch_encoders import statuses
-from test_fetch_offline import DEAD, HANGING, HUB
+from test_fetch_encoders import only, statuses
+from test_fetch_offline import HUB
 from test_registry import install
 from weighty_encoders import POINTS
+
+LOOK_UPS = """
+import socket, time
+def getaddrinfo(*_, **__):
+    with open("looked", "a") as file:
+        file.write(".")
+    {then}
+socket.getaddrinfo = getaddrinfo
+from mlir_harness.cli import main
+main()
+"""
+HANGING = LOOK_UPS.format(then="time.sleep(600)")
+DEAD = LOOK_UPS.format(then="raise socket.gaierror(-2, 'Name or service not known')")
 
 
 def desk_for(root: Path, **urls: str) -> Desk:
@@ -48,7 +61,8 @@ def test_one_look_up_for_all(tmp_path: Path, program: str, why: str, url: str) -
     desk = desk_for(tmp_path, alpha=url, beta=url, gamma=url)
     done, seconds = run(desk, program, "alpha,beta,gamma")
     assert done.code == 3, done.err
-    assert seconds < 4.5  # three, and what a busy machine adds
+    assert seconds < 15  # three, and what a busy machine adds
+    assert (tmp_path / "looked").read_text() == "."
     unavailable = dict.fromkeys(("alpha", "beta", "gamma"), "unavailable")
     assert statuses(done) == unavailable | {"hashing": "ok"}
     host = "example.org" if url.startswith("https") else "huggingface.co"
@@ -65,25 +79,26 @@ def test_a_hub_that_is_switched_off_is_not_asked(tmp_path: Path) -> None:
     desk = desk_for(tmp_path, alpha=HUB)
     done, seconds = run(desk, HANGING, "alpha", HF_HUB_OFFLINE="1")
     assert done.code == 3
-    assert seconds < 2.5
+    assert seconds < 15
+    assert not (tmp_path / "looked").exists()
     reason = done.cells()["alpha"]["reason"]
     assert reason.endswith("weights is not in the hub's cache, and HF_HUB_OFFLINE is set")
 
 
 def test_all_asks_nobody(tmp_path: Path) -> None:
     desk = desk_for(tmp_path, alpha=HUB, beta="https://example.org/weights")
-    done, seconds = run(desk, HANGING, "all", MLIR_HARNESS_DISABLE_PLUGINS="gamma,both")
+    done, seconds = run(desk, HANGING, "all", **only("alpha", "beta", "xquad-r"))
     assert done.code == 0, done.err
-    assert seconds < 2.5
+    assert seconds < 15
+    assert not (tmp_path / "looked").exists()
     assert statuses(done) == {"alpha": "unavailable", "beta": "unavailable", "hashing": "ok"}
 
 
 def test_fetch_asks_a_silent_host_once(tmp_path: Path) -> None:
     desk = desk_for(tmp_path, alpha="https://example.org/a", beta="https://example.org/b")
-    started = time.monotonic()
     process = desk.start("fetch", "alpha,beta", "--cache-dir", "cache", program=("-c", HANGING))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4
     assert err.count("example.org cannot be reached: no answer within 3 seconds") == 2
     assert f"or copy https://example.org/a to {tmp_path}/cache/encoders/weighty-alpha-" in err
-    assert time.monotonic() - started < 9  # one wait, and the start on a busy machine
+    assert (tmp_path / "looked").read_text() == "."

@@ -16,6 +16,8 @@ from test_registry import install
 from web_server import Page, Server, serving
 from weighty_encoders import POINTS
 
+from mlir_harness import registry
+
 SMALL = b"red bridge\nblue river\ngreen hill\n"
 LARGE = random.Random(3).randbytes(2_000_000)
 
@@ -48,6 +50,13 @@ def desk_for(root: Path, **urls: list[str]) -> Desk:
     }
     env = {"TEST_WEIGHTS": json.dumps(listed), "NO_PROXY": "127.0.0.1"}
     return Desk(root, {**env, "PYTHONPATH": str(root / "site")})
+
+
+def only(*kept: str) -> dict[str, str]:
+    """What makes `all` these plugins, and `hashing`."""
+    known = {plugin.name for kind in registry.Kind for plugin in registry.plugins(kind)}
+    others = (known | {"alpha", "beta", "gamma", "both"}) - {*kept, "hashing"}
+    return {"MLIR_HARNESS_DISABLE_PLUGINS": ",".join(sorted(others))}
 
 
 def fetch(desk: Desk, *names: str, **env: str) -> Done:
@@ -145,8 +154,7 @@ def test_all_is_everything_of_both_kinds_that_says_what_it_needs(
     desk: Desk, server: Server
 ) -> None:
     texts = json.dumps([{"url": f"{server.url}/small", "path": "texts.txt"}])
-    own = "xquad-r,mlqa-r,mtop,mtop-parallel,miracl,miracl-judged"
-    done = fetch(desk, "all", TEST_DOWNLOADS=texts, MLIR_HARNESS_DISABLE_PLUGINS=own)
+    done = fetch(desk, "all", TEST_DOWNLOADS=texts, **only("alpha", "beta", "gamma", "both"))
     assert done.code == 0, done.err
     assert "hashing" not in done.out
     assert "In all: 4 files" in done.err
@@ -236,11 +244,12 @@ def test_a_run_fetches_what_an_encoder_named_lacks(desk: Desk, server: Server) -
 
 def test_all_takes_what_is_ready_and_fetches_only_if_it_may(desk: Desk, server: Server) -> None:
     assert fetch(desk, "alpha").code == 0
-    env = {"MLIR_HARNESS_DISABLE_PLUGINS": "gamma,both"}
+    env = only("alpha", "beta", "xquad-r")
     done = run(desk, "all", **env)
     assert done.code == 0, done.err  # it was not asked for by name
     assert statuses(done) == {"alpha": "ok", "beta": "unavailable", "hashing": "ok"}
     cell = done.cells()["beta"]
+    assert cell["reason"] == "files are missing"
     assert cell["hint"].startswith(f"mlir-harness fetch beta --cache-dir {desk.root}/cache, or ")
     assert len(server.asked) == 1
     done = run(desk, "all", "--download", **env)
@@ -250,7 +259,7 @@ def test_all_takes_what_is_ready_and_fetches_only_if_it_may(desk: Desk, server: 
 
 
 def test_one_name_and_all_fetches_the_one(desk: Desk, server: Server) -> None:
-    done = run(desk, "all,alpha", MLIR_HARNESS_DISABLE_PLUGINS="gamma,both")
+    done = run(desk, "all,alpha", **only("alpha", "beta", "xquad-r"))
     assert done.code == 0, done.err
     assert statuses(done) == {"alpha": "ok", "beta": "unavailable", "hashing": "ok"}
     assert len(server.asked) == 1
@@ -266,7 +275,7 @@ def test_weights_that_were_given_are_not_fetched(desk: Desk, server: Server) -> 
 
 def test_files_that_were_not_made_ready_are_by_the_next_run(desk: Desk, server: Server) -> None:
     assert fetch(desk, "alpha", TEST_FINISH="raises").code == 4
-    env = {"MLIR_HARNESS_DISABLE_PLUGINS": "beta,gamma,both"}
+    env = only("alpha", "xquad-r")
     done = run(desk, "all", **env)
     assert statuses(done)["alpha"] == "unavailable"
     assert finished(desk) == ["alpha"]
@@ -305,6 +314,22 @@ def test_nothing_is_fetched_for_a_run_that_is_called_in_a_wrong_way_or_has_no_da
     assert done.code == 4
     assert "xquad-r" in done.cells()["alpha"]["reason"]  # not what would have been fetched
     assert server.asked == []
+
+
+def test_an_isolated_encoder_is_fetched_for_too(desk: Desk, server: Server) -> None:
+    done = run(desk, "alpha", "--isolate")
+    assert done.code == 0, done.err
+    assert statuses(done) == {"alpha": "ok"}
+    assert len(server.asked) == 1
+
+
+def test_what_killed_a_worker_is_not_imported_to_ask_what_it_lacks(desk: Desk) -> None:
+    source = "import os\nopen('imported', 'a').write('.')\nos._exit(9)\n"
+    points = "[mlir_harness.encoders]\nbomb = bomb:make\n"
+    install(desk.root / "site", "bombs", points, bomb=source)
+    done = run(desk, "bomb,hashing", "--isolate")
+    assert done.code == 3, done.err
+    assert statuses(done) == {"bomb": "unavailable", "hashing": "ok"}
 
 
 @pytest.mark.slow
@@ -390,7 +415,7 @@ def test_a_dry_run_tells_what_would_be_fetched(desk: Desk, server: Server) -> No
 
 
 def test_a_dry_run_of_all_tells_what_would_be_left_out(desk: Desk, server: Server) -> None:
-    env = {"MLIR_HARNESS_DISABLE_PLUGINS": "alpha,gamma,both"}
+    env = only("beta", "xquad-r")
     done = run(desk, "all", "--dry-run", **env)
     assert done.code == 0, done.err
     assert [cell["encoder"] for cell in done.json()["plan"]] == ["hashing"]

@@ -203,5 +203,5 @@ def test_all_takes_it_only_where_its_environment_is(desk: Desk, first: Done) -> 
     cell = elsewhere.cells()["laser"]
     assert cell["status"] == "unavailable"
     assert "environment of laser is not built" in cell["reason"]
-    assert cell["hint"] == "mlir-harness fetch laser"
+    assert cell["hint"] == f"mlir-harness fetch laser --cache-dir {desk.root / 'other'}"
     assert not (desk.root / "other" / "environments").exists()

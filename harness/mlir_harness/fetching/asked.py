@@ -110,6 +110,8 @@ def bring(
             said.append(f"{outcome} in {plain(str(each.wanted.folder), 400)}")
     built = attempt(each.choice, partial(environment, each.choice, request, watcher))
     if isinstance(built, Failed):
+        if said:
+            watcher.note(f"{each.choice.label}: {'; '.join(said)}")
         raise built.error
     said += filter(None, [built])
     what = "; ".join(said) or "has nothing to fetch; it works as it is"

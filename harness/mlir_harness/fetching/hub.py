@@ -40,13 +40,13 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """What `url` names; raises FetchError if it is no hf://datasets/OWNER/NAME@REVISION/PATH."""
+    """What `url` names; raises FetchError if it is no such address."""
     found = _ADDRESS.fullmatch(url)
     upward = found is not None and not {".", "..", ""}.isdisjoint(found[4].split("/"))
     if not found or upward or found[2].partition("/")[0] in _KINDS:
         raise FetchError(
             f"{plain(url)} is no address of a file at one revision",
-            "Write hf://datasets/OWNER/NAME@REVISION/PATH.",
+            "Write hf://OWNER/NAME@REVISION/PATH, or hf://datasets/OWNER/NAME@REVISION/PATH.",
         )
     kind = "dataset" if found[1] else "model"
     return Address(found[2], unquote(found[3]), found[4], kind)
