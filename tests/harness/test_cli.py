@@ -121,7 +121,7 @@ def test_lists(desk: Desk) -> None:
     listed = desk.do("list", "encoders", MLIR_HARNESS_DISABLE_PLUGINS="third-party").out
     heading, *rows = listed.splitlines()
     assert heading.split() == ["name", "from", "entry", "point"]
-    assert rows[0].split()[::3] == ["hashing", "mlir_encoders.hashing:create"]
+    assert rows[0].split()[::3] == ["bm25", "mlir_encoders.bm25:create"]
     assert rows[-1].split()[::3] == ["st:…", "mlir_encoders.sentence:create"]
     places = {line.index(word) for line in rows for word in line.split() if word == "mlir-harness"}
     assert places == {heading.index("from")}

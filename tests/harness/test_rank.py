@@ -137,6 +137,23 @@ def test_a_collapsed_encoder_ranks_by_the_tie_order(vector: list[float], documen
     assert (answer.tied == documents - 1).all()
 
 
+@pytest.mark.parametrize("documents", [40, 600])
+def test_many_ties_of_vectors_of_all_lengths_are_each_decided(documents: int) -> None:
+    """What counts as equal depends on lengths: of the target, and of each other document."""
+    rng = np.random.default_rng(documents)
+    matrix = np.zeros((documents, 12))
+    matrix[:, 0] = 1
+    matrix[:, 1] = rng.integers(-8, 8, documents) * 2.0**-49  # told apart by short vectors
+    matrix[:, 2] = rng.choice([0, 0, 3, 100], documents)  # the query knows nothing of this
+    query = np.zeros((3, 12))
+    query[:, :2] = 1
+    targets = np.sort(rng.choice(documents, 30, replace=False))
+    this = simple(query, matrix, np.tile(targets, 3), 30)
+    (answer,) = answers = this.answers()
+    assert_ranks_are_exact(this, answers)
+    assert 0 < answer.tied.min() < answer.tied.max()
+
+
 def test_equal_texts_tie_and_stand_in_the_tie_order() -> None:
     # Documents 0, 2 and 4 share a vector that comes second after document 3.
     vector_rows = np.array([0, 1, 0, 2, 0])
