@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,8 +158,12 @@ class Published:
         ):
             if place is not None and not self._lacking(place):
                 return ModelFolder(place, name, fetch=self._hint)
+        hint = self._hint
         if fetched is not None and fetched.is_dir():
-            reason = f"{self.name}: {fetched} lacks {', '.join(self._lacking(fetched))}"
+            lacking = self._lacking(fetched)
+            reason = f"{self.name}: {fetched} lacks {', '.join(lacking)}"
+            if lacking == [new for old, new in CONVERTED.items() if (fetched / old).is_file()]:
+                hint = f"mlir-harness convert {shlex.quote(str(fetched))}"
         elif cached is not None:
             pickled = any((cached / pickle).is_file() for pickle in CONVERTED)
             reason = (
@@ -168,7 +173,7 @@ class Published:
             )
         else:
             reason = f"the weights of {self.name} ({self.hub.repository}) are not on this machine"
-        raise Unavailable(reason, self._hint)
+        raise Unavailable(reason, hint)
 
     def _lacking(self, folder: Path) -> list[str]:
         """Files that the encoder reads and that are not in `folder`."""

@@ -261,7 +261,8 @@ def test_downloads_are_pinned(hub):
 @pytest.mark.slow
 def test_what_was_fetched_as_a_pickle_is_converted(tmp_path):
     folder = tiny.write_mdeberta(tmp_path / "files", pickled=True)
-    refused(catalogue.mdeberta, "lacks model.safetensors", files=str(folder))
+    error = refused(catalogue.mdeberta, "lacks model.safetensors", files=str(folder))
+    assert error.hint == f"mlir-harness convert {folder}"
     catalogue.mdeberta.finish(str(folder))
     encoder = catalogue.mdeberta(files=str(folder), device="cpu")
     plain = tiny.write_mdeberta(tmp_path / "plain")
