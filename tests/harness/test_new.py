@@ -112,10 +112,13 @@ def test_a_folder_that_cannot_be_written_to(desk: Desk) -> None:
     assert "cannot write the package to file/demo: Not a directory" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*Kind])
-def test_the_package_keeps_style_and_types(kind: Kind, tmp_path: Path) -> None:
-    folder = scaffold.write(kind, "My-own_2", tmp_path)
-    assert (folder / "src" / "my_own_2" / "py.typed").is_file()
+@pytest.mark.parametrize("name", ["x", "My-own_2", "long-" * 9 + "name"])
+def test_the_package_keeps_style_and_types(kind: Kind, name: str, tmp_path: Path) -> None:
+    folder = scaffold.write(kind, name, tmp_path)
+    module = name.replace("-", "_").lower()
+    assert (folder / "src" / module / "py.typed").is_file()
     for command in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
