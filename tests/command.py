@@ -66,7 +66,7 @@ class Desk:
 
     def do(self, *arguments: str, **env: str) -> Done:
         process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=400)
         return Done(process.returncode, out, err)
 
     def start(

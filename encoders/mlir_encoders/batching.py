@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from mlir_harness.types import IntArray
+
+Features: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts that go through the model together.
+
+    Attributes:
+        rows: (n,) int64 which texts.
+        features: what the model takes for them.
+        tokens: how many they have, padding not counted.
+        truncated: how many of the texts were too long.
+    """
+
+    rows: IntArray
+    features: Features
+    tokens: int
+    truncated: int
 
 
 def batches(counts: IntArray, budget: int) -> Iterator[IntArray]:
@@ -27,15 +46,25 @@ def batches(counts: IntArray, budget: int) -> Iterator[IntArray]:
         The rows of one batch, int64; together they are a permutation of 0..n-1. Write results
         to `out[rows]` and the original order is restored.
     """
-    if budget < 1:
-        raise ValueError(f"a batch needs room for at least one token, not {budget}")
-    order = np.argsort(-counts, kind="stable").astype(np.int64, copy=False)
+    order = longest_first(counts)
     start = 0
     while start < len(order):
-        longest = max(1, int(counts[order[start]]))
-        stop = start + max(1, budget // longest)
-        yield order[start:stop]
-        start = stop
+        rows = taken(order, start, counts, budget)
+        yield rows
+        start += len(rows)
+
+
+def longest_first(counts: IntArray) -> IntArray:
+    """Rows by descending count, ties in their order: (n,) int64."""
+    return np.argsort(-counts, kind="stable").astype(np.int64, copy=False)
+
+
+def taken(order: IntArray, start: int, counts: IntArray, budget: int) -> IntArray:
+    """The rows of the batch that begins at order[start]; see `batches`."""
+    if budget < 1:
+        raise ValueError(f"a batch needs room for at least one token, not {budget}")
+    longest = max(1, int(counts[order[start]]))
+    return order[start : start + max(1, budget // longest)]
 
 
 @dataclass(frozen=True, slots=True)

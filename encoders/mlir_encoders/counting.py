@@ -57,13 +57,13 @@ class Counter:
             languages: one BCP-47 tag per text.
         """
         columns: list[int] = []
-        ends = [0]
+        lengths: list[int] = []
         for text, language in zip(texts, languages, strict=True):
             known = self._of(language)
-            columns += [known[piece] for piece in cut(fold(text, language))]
-            ends.append(len(columns))
-        edges: IntArray = np.array(ends, np.int64)
-        return _counted(np.array(columns, np.int64), edges[1:] - edges[:-1])
+            found = [known[piece] for piece in cut(fold(text, language))]
+            columns += found
+            lengths.append(len(found))
+        return _counted(np.array(columns, np.int64), np.array(lengths, np.int64))
 
     def _of(self, language: str) -> _Columns:
         held = self._columns.get(language)

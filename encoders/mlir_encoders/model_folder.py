@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
-from mlir_harness.errors import Unavailable, UsageError
+from mlir_encoders.model_contents import Contents, tensor_names
+from mlir_harness.errors import Unavailable
 from mlir_harness.types import Role
 
-# Files that no vector depends on. What is not named here counts: better one encoding too many
-# than a stale vector.
-_IRRELEVANT_FILES = (
-    *("README*", "LICENSE*", "NOTICE*", "*.md", "*.csv", "*.tsv", "*.log", "*.pdf", "*.html"),
-    *("*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg", "*.webp", "events.out.tfevents.*"),
-    *("*.onnx", "*.onnx_data", "*.h5", "*.msgpack", "*.ot", "*.tflite", "*.mlmodel", "*.gguf"),
-    *("openvino_*",),
-    *("optimizer.*", "scheduler.*", "scaler.*", "rng_state*", "trainer_state.json"),
-    *("training_args.*", "data_config.json", "train_script.py"),
-)
-_IRRELEVANT_FOLDERS = ("onnx", "openvino", "coreml", "eval", "runs", "checkpoint-*", "__pycache__")
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _TRANSFORMER_CONFIGS = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -38,55 +23,6 @@ _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer
 _UNLIMITED = 1_000_000  # tokenizers write 1e30 and the like for "no limit"
 
 _SAME_WIDTH = ("Normalize", "Dropout", "LayerNorm")
-
-
-def locate(reference: str) -> ModelFolder:
-    """The folder that `reference` names: a path, or a hub id that is in the local cache.
-
-    Args:
-        reference: FOLDER, or ID, or ID@REVISION (commit, tag or branch).
-
-    Raises:
-        Unavailable: nothing is there, or it is not a model that can run without custom code
-            and without pickles; the hint says what to do.
-        UsageError: a revision was given for a folder.
-    """
-    path = Path(reference).expanduser()
-    if path.is_dir():
-        return ModelFolder(path.resolve(), reference)
-    name, _, revision = reference.partition("@")
-    path = Path(name).expanduser()
-    if revision and path.is_dir():
-        raise UsageError(
-            f"{name} is a folder, and a folder has no revision {revision!r}",
-            "leave out the @: a folder is identified by its content",
-        )
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name):
-        raise Unavailable(
-            f"there is no folder {name}", "check the path: it is read relative to where you are"
-        )
-    return _from_cache(name, revision)
-
-
-def _from_cache(name: str, revision: str) -> ModelFolder:
-    """The snapshot of a hub model in the local cache; the network is never asked."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    # Like sentence-transformers: a bare name is first looked for under its own organisation.
-    candidates = [name] if "/" in name else [f"sentence-transformers/{name}", name]
-    hint = f"hf download {candidates[0]}" + (f" --revision {revision}" if revision else "")
-    for candidate in candidates:
-        try:
-            snapshot = snapshot_download(
-                candidate, revision=revision or None, local_files_only=True
-            )
-        except (LocalEntryNotFoundError, HFValidationError, OSError):
-            continue
-        # A snapshot folder is named after its commit.
-        return ModelFolder(Path(snapshot), name, commit=Path(snapshot).name, fetch=hint)
-    at = f" at revision {revision}" if revision else ""
-    raise Unavailable(f"{name} is neither a folder nor in the local Hugging Face cache{at}", hint)
 
 
 @dataclass(frozen=True)
@@ -110,7 +46,7 @@ class ModelFolder:
         if not (self.path / "modules.json").is_file() and not self._json("config.json"):
             raise Unavailable(
                 f"{self.name} holds neither modules.json nor config.json",
-                self.fetch or "give the folder that save_pretrained wrote",
+                self._complete,
             )
         family = self._prompting.get("model_type") or "SentenceTransformer"
         if family != "SentenceTransformer":
@@ -137,6 +73,11 @@ class ModelFolder:
             )
         self._check_weights()
 
+    @property
+    def _complete(self) -> str:
+        """How to get what is not there."""
+        return self.fetch or "give the folder that save_pretrained wrote"
+
     @cached_property
     def _parts(self) -> list[tuple[str, Path]]:
         """Class and folder of every module, those inside a Router too."""
@@ -150,7 +91,7 @@ class ModelFolder:
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise Unavailable(
                     f"{self.name} has a module outside its folder ({name})",
-                    self.fetch or "give the folder that save_pretrained wrote",
+                    self._complete,
                 )
             folder = within / name
             if folder not in (known for _, known in found):
@@ -166,59 +107,34 @@ class ModelFolder:
                 yield from routes.items()
 
     def _check_weights(self) -> None:
-        held = list(self._files())
-        safe = {file.parent for file in held if file.suffix == ".safetensors"}
-        for file in held:
-            if file.suffix in _PICKLES and file.parent not in safe:
-                source, target = str(self.path), f"{self.path.name}-safetensors"
-                code = (
-                    "from sentence_transformers import SentenceTransformer as S; "
-                    f"S({source!r}, device='cpu').save_pretrained({target!r})"
-                )
-                raise Unavailable(
-                    f"{self.name} has its weights only as a pickle "
-                    f"({file.relative_to(self.path)}), which can run code when it is read",
-                    f"convert it, if you trust it: python -c {shlex.quote(code)}",
-                )
-        if not safe:
+        for file in self.contents.pickles:
+            out = f" -o {shlex.quote(f'{self.path.name}-safetensors')}" if self.commit else ""
             raise Unavailable(
-                f"{self.name} holds no weights (*.safetensors)",
-                self.fetch or "give the folder that save_pretrained wrote",
+                f"{self.name} has its weights only as a pickle "
+                f"({self.contents.name(file)}), which can run code when it is read",
+                f"convert them: mlir-harness convert {shlex.quote(str(self.path))}{out}",
             )
+        if not self.contents.weights:
+            raise Unavailable(f"{self.name} holds no weights (*.safetensors)", self._complete)
+        for file in self.contents.weights:
+            try:
+                tensor_names(file)
+            except ValueError as error:
+                raise Unavailable(
+                    f"{self.name} does not load: {self.contents.name(file)} is damaged ({error})",
+                    self._complete,
+                ) from error
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The files of the model, whatever its modules' folders are called."""
+        modules = {each for _, folder in self._parts for each in (folder, *folder.parents)}
+        return Contents(self.path, frozenset(modules))
 
     @cached_property
     def revision(self) -> str:
         """The hub commit, or a hash of the names and bytes of all that can change a vector."""
-        if self.commit:
-            return self.commit
-        digest = xxhash.xxh3_128()
-        safe = {file.parent for file in self._files() if file.suffix == ".safetensors"}
-        for file in self._files():
-            if file.suffix in _PICKLES and file.parent in safe:
-                continue  # never read: safetensors lie beside it
-            name = file.relative_to(self.path).as_posix().encode("utf-8", "surrogateescape")
-            # Lengths keep one file's end from passing for the next one's beginning.
-            digest.update(b"%d:%s%d:" % (len(name), name, file.stat().st_size))
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        return f"xxh3-{digest.hexdigest()}"
-
-    def _files(self) -> Iterator[Path]:
-        """Files that vectors may depend on, in an order that every system agrees on."""
-        files: list[Path] = []
-        folders = [self.path]
-        # Whatever they are called, these are loaded.
-        modules = {each for _, folder in self._parts for each in (folder, *folder.parents)}
-        while folders:
-            for entry in folders.pop().iterdir():
-                patterns = _IRRELEVANT_FOLDERS if entry.is_dir() else _IRRELEVANT_FILES
-                if entry not in modules and any(
-                    fnmatch(entry.name, pattern) for pattern in (".*", *patterns)
-                ):
-                    continue
-                (folders if entry.is_dir() else files).append(entry)
-        yield from sorted(files, key=lambda file: file.relative_to(self.path).as_posix())
+        return self.commit or self.contents.digest()
 
     @cached_property
     def modules(self) -> list[dict[str, Any]]:
@@ -250,27 +166,37 @@ class ModelFolder:
             return next(filter(None, given), "")
         return str(prompts.get(self._prompting.get("default_prompt_name")) or "")
 
+    @property
+    def first(self) -> str:
+        """The folder, below this one, of the first module; "" where that is this one."""
+        return str(self.modules[0].get("path", "")) if self.modules else ""
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """What transformers knows of the first module: model_type, number of layers ..."""
+        found: Mapping[str, Any] = self._json(self.first, "config.json")
+        return found if isinstance(found, dict) else {}
+
     @cached_property
     def max_tokens(self) -> int | None:
         """Where the model truncates, if its configuration says so."""
         first = self.modules[0] if self.modules else {}
         if self.modules and not str(first.get("type", "")).endswith(".Transformer"):
             return None
-        within = str(first.get("path", ""))
         for name in _TRANSFORMER_CONFIGS:
-            settings = self._json(within, name)
+            settings = self._json(self.first, name)
             if settings:
                 break
         processor = settings.get("processor_kwargs") or settings.get("tokenizer_args") or {}
         stated = processor.get("model_max_length") or settings.get("max_seq_length")
         if stated:
             return int(stated)
-        declared = self._json(within, "tokenizer_config.json").get("model_max_length")
+        declared = self._json(self.first, "tokenizer_config.json").get("model_max_length")
         limits = [
             int(limit)
             for limit in (
                 declared,
-                self._json(within, "config.json").get("max_position_embeddings"),
+                self.config.get("max_position_embeddings"),
             )
             if isinstance(limit, int | float) and 0 < limit < _UNLIMITED
         ]
@@ -279,8 +205,7 @@ class ModelFolder:
     @cached_property
     def positions(self) -> int | None:
         """The most tokens the architecture can take, if it is bounded and says so."""
-        within = str(self.modules[0].get("path", "")) if self.modules else ""
-        settings = self._json(within, "config.json")
+        settings = self.config
         limit = settings.get("max_position_embeddings")
         if not isinstance(limit, int) or limit < 1:
             return None
@@ -317,8 +242,7 @@ class ModelFolder:
 
     def tokenizer_file(self, role: Role) -> Path | None:
         """The tokenizer.json that reads texts of `role`, if there is one."""
-        within = str(self.modules[0].get("path", "")) if self.modules else ""
-        direct = self.path / within / "tokenizer.json"
+        direct = self.path / self.first / "tokenizer.json"
         if direct.is_file():
             return direct
         # A Router keeps a folder per route, named like query_0_StaticEmbedding.

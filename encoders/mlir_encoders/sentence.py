@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlir_encoders.model_folder import ModelFolder, locate
-from mlir_encoders.stack import Batch, Features, PlainTokens, feed, load
-from mlir_harness.errors import EncoderError, UsageError
+from mlir_encoders import device as devices
+from mlir_encoders.batching import Batch, Features, batches
+from mlir_encoders.budget import Budget, within
+from mlir_encoders.locate import locate
+from mlir_encoders.model_folder import ModelFolder
+from mlir_encoders.options import Options, parse
+from mlir_encoders.plain_tokens import PlainTokens
+from mlir_encoders.stack import Feed, feed, load
+from mlir_harness.errors import EncoderError
 from mlir_harness.protocols import Context, EncoderInfo
 from mlir_harness.types import FloatArray, IntArray, Role
 
@@ -24,31 +28,25 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-# Padded tokens a batch. On two cores small batches stay in the cache; a GPU wants to be filled.
-CPU_TOKEN_BUDGET = 1_536
-CUDA_TOKEN_BUDGET = 32_768
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ROUGH_CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a user may choose; the first four fields change vectors, the others do not.
+class About:
+    """What is known of a model that its folder does not say.
 
     Attributes:
-        precision: arithmetic of the forward pass; weights stay float32.
-        query_prompt, document_prompt: put before each text.
-        max_tokens: truncate there; None for the model's own limit.
-        device: where the model runs.
-        token_budget: padded tokens a batch; None for the device's default.
+        name: how people call it, in messages.
+        options: what vectors depend on besides folder and `Options`.
+        languages, licence, description: see protocols.EncoderInfo.
     """
 
-    query_prompt: str
-    document_prompt: str
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    max_tokens: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    token_budget: int | None = None
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    licence: str = ""
+    description: str = ""
 
 
 def create(
@@ -65,7 +63,7 @@ def create(
         reference: a folder, a hub id that is in the local cache, or ID@REVISION.
         device: auto, cpu or cuda.
         precision: fp32, bf16 or fp16.
-        token_budget: padded tokens a batch; None for the device's default.
+        token_budget: padded tokens a batch at most; None for what suits the device.
         **options: max_tokens, query_prompt, document_prompt. Numbers may be given as strings.
 
     Raises:
@@ -75,52 +73,8 @@ def create(
     folder = locate(reference)
     folder.check()
     given = {"device": device, "precision": precision, "token_budget": token_budget, **options}
-    return SentenceEncoder(folder, _parse(given, folder))
-
-
-def _parse(options: Mapping[str, Any], folder: ModelFolder) -> Options:
-    known = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
-    for name in options:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"st: has no option {name!r}",
-                f"did you mean {close[0]}?" if close else f"its options: {', '.join(known)}",
-            )
-    parsed = Options(
-        query_prompt=str(options.get("query_prompt", folder.prompt(Role.QUERY))),
-        document_prompt=str(options.get("document_prompt", folder.prompt(Role.DOCUMENT))),
-        precision=_choice("precision", options, ("fp32", "bf16", "fp16")),
-        max_tokens=_count("max_tokens", options),
-        device=_choice("device", options, ("auto", "cpu", "cuda")),
-        token_budget=_count("token_budget", options),
-    )
-    if parsed.precision == "fp16" and parsed.device == "cpu":
-        raise UsageError("fp16 runs on a GPU only", "use precision=bf16 or fp32 with device=cpu")
-    if parsed.max_tokens and folder.positions and parsed.max_tokens > folder.positions:
-        raise UsageError(
-            f"{folder.name} takes at most {folder.positions} tokens, not {parsed.max_tokens}",
-            f"use max_tokens={folder.positions} or less",
-        )
-    return parsed
-
-
-def _choice(name: str, options: Mapping[str, Any], allowed: tuple[str, ...]) -> Any:
-    value = str(options.get(name, allowed[0]))
-    if value not in allowed:
-        raise UsageError(f"{name} cannot be {value!r}", f"choose from {', '.join(allowed)}")
-    return value
-
-
-def _count(name: str, options: Mapping[str, Any]) -> int | None:
-    given = options.get(name)
-    if given is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,9}", str(given)) or int(given) < 1:
-        raise UsageError(
-            f"{name} cannot be {given!r}", f"give a whole number from 1 up, such as {name}=256"
-        )
-    return int(given)
+    about = About("st:", description=f"sentence-transformers model {folder.name}")
+    return SentenceEncoder(folder, parse(given, folder, about.name), about)
 
 
 class SentenceEncoder:
@@ -131,10 +85,12 @@ class SentenceEncoder:
     the tokens that are encoded; any other stack makes its own features, batch by batch.
     """
 
-    def __init__(self, folder: ModelFolder, options: Options) -> None:
+    def __init__(self, folder: ModelFolder, options: Options, about: About) -> None:
         self._folder = folder
         self._options = options
+        self._about = about
         self._model: SentenceTransformer | None = None
+        self._budget: Budget | None = None
         self._plain: dict[Role, PlainTokens | None] = {}
         self._counters: dict[Role, Tokenizer | None] = {}
 
@@ -149,11 +105,14 @@ class SentenceEncoder:
                 "query_prompt": chosen.query_prompt,
                 "document_prompt": chosen.document_prompt,
                 "max_tokens": str(chosen.max_tokens or ""),
+                **self._about.options,
             },
             similarity="dot" if self._folder.similarity == "dot" else "cosine",
             dimension=self._folder.dimension,
             max_tokens=chosen.max_tokens or self._folder.max_tokens,
-            description=f"sentence-transformers model {self._folder.name}",
+            languages=self._about.languages,
+            licence=self._about.licence,
+            description=self._about.description,
         )
 
     def encode(self, texts: Sequence[str], context: Context) -> FloatArray:
@@ -161,7 +120,7 @@ class SentenceEncoder:
 
         Raises:
             Unavailable: the model does not load here, or no GPU is there for device=cuda.
-            EncoderError: a vector is not finite.
+            EncoderError: a vector is not finite, or a single text does not fit into memory.
         """
         import torch
 
@@ -170,18 +129,11 @@ class SentenceEncoder:
             known = model.get_embedding_dimension()
             width = known or self.encode([""], context).shape[1]
             return np.zeros((0, width), np.float32)
-        out: torch.Tensor | None = None
         # One autocast around all batches: it keeps the weights it has cast until it ends.
         with torch.inference_mode(), self._arithmetic(model):
-            for batch in self.batches(texts, context.role):
-                vectors = self.forward(batch.features, context.role)
-                if out is None:
-                    shape = (len(texts), vectors.shape[-1])
-                    out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
-                out[torch.from_numpy(batch.rows).to(out.device)] = vectors.float()
-                context.progress(len(batch.rows), batch.tokens, batch.truncated)
-        assert out is not None  # noqa: S101  there was a text, so there was a batch
-        result: FloatArray = out[:, : model.truncate_dim].cpu().numpy()
+            rows, vectors = self._run(texts, context)
+        result = np.empty(vectors.shape, np.float32)
+        result[rows] = vectors.cpu().numpy()  # the one time that a GPU is waited for
         if not np.isfinite(result).all():
             precision = self._options.precision
             raise EncoderError(
@@ -190,33 +142,64 @@ class SentenceEncoder:
             )
         return result
 
+    def _run(self, texts: Sequence[str], context: Context) -> tuple[IntArray, torch.Tensor]:
+        """The vectors of all texts, on the model's device, and the rows they belong to."""
+        import torch
+
+        model, role = self.model(), context.role
+        fed = self._feed(texts, role)
+        budget = self._budgeted(model, fed)
+        parts: list[IntArray] = []
+        out: torch.Tensor | None = None
+        done = 0
+
+        def work(rows: IntArray) -> tuple[Batch, torch.Tensor]:
+            batch = fed.batch(rows)
+            return batch, self.forward(batch.features, role)[:, : model.truncate_dim]
+
+        memory = devices.DeviceMemory(model.device)
+        for rows, (batch, vectors) in within(fed.lengths, budget, work, memory, context.note):
+            if out is None:
+                shape = (len(texts), vectors.shape[-1])
+                out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
+            out[done : done + len(rows)] = vectors
+            done += len(rows)
+            parts.append(rows)
+            context.progress(len(rows), batch.tokens, batch.truncated)
+        assert out is not None  # noqa: S101  there was a text, so there was a batch
+        return np.concatenate(parts), out
+
     def batches(self, texts: Sequence[str], role: Role) -> Iterator[Batch]:
-        """The batches that `encode` runs."""
-        model = self.model()
-        prompt = self._prompt(role)
+        """The batches that `encode` runs, unless it finds a better budget on the way."""
+        fed = self._feed(texts, role)
+        budget = self._budgeted(self.model(), fed)
+        yield from map(fed.batch, batches(fed.lengths, budget.most))
+
+    def _feed(self, texts: Sequence[str], role: Role) -> Feed:
+        model, prompt = self.model(), self._prompt(role)
         if role not in self._plain:
             self._plain[role] = PlainTokens.of(model, role, prompt)
-        on_gpu = model.device.type == "cuda"
         return feed(
             model,
             [_without_surrogates(text) for text in texts],
             role=role,
             prompt=prompt,
             plain=self._plain[role],
-            budget=self._options.token_budget
-            or (CUDA_TOKEN_BUDGET if on_gpu else CPU_TOKEN_BUDGET),
             count=lambda: self.tokens(texts, Context(role, [])),
         )
+
+    def _budgeted(self, model: SentenceTransformer, fed: Feed) -> Budget:
+        """What is known of the device's budget; kept for as long as the model is."""
+        if fed.budget is not None:
+            return Budget.fixed(fed.budget)
+        if self._budget is None:
+            self._budget = devices.budget(model.device, self._options.token_budget)
+        return self._budget
 
     def forward(self, features: Features, role: Role) -> torch.Tensor:
         """The model's sentence embeddings for one batch: (batch, width) on its device."""
         model = self.model()
-        device = model.device
-        # A copy, because modules write their results into the features they are given.
-        held = {
-            name: value.to(device, non_blocking=True) if hasattr(value, "to") else value
-            for name, value in features.items()
-        }
+        held = devices.copied(features, model.device)
         embeddings: torch.Tensor = model(held, task=role.value)["sentence_embedding"]
         return embeddings
 
@@ -238,15 +221,12 @@ class SentenceEncoder:
 
     def close(self) -> None:
         """Free the model; the next `encode` loads it again."""
-        on_gpu = self._model is not None and self._model.device.type == "cuda"
-        self._model = None
+        device = None if self._model is None else self._model.device.type
+        self._model = self._budget = None
         self._plain.clear()
         self._counters.clear()
-        gc.collect()  # modules refer to each other, and weights are too large to wait
-        if on_gpu:
-            import torch
-
-            torch.cuda.empty_cache()
+        if device is not None:
+            devices.release(device)
 
     def _prompt(self, role: Role) -> str:
         query = role == Role.QUERY

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import re
+import operator
 import unicodedata
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+
+from mlir_encoders.scripts import UNSEEN, Patterns, patterns
 
 # By BCP-47: the algorithms of https://snowballstem.org, in the names of its Python package.
 _STEMMERS = {
@@ -28,28 +29,16 @@ _STEMMERS = {
 }
 _DOTLESS = frozenset({"tr", "az"})  # where the small I has no dot
 
-_HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-_KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\U0001b000-\U0001b16f"
-_HANGUL = "\uac00-\ud7a3"
-_BOPOMOFO = "\u3105-\u312f\u31a0-\u31bf"
-# Thai and Lao, Burmese, Khmer, Tai Le and New Tai Lue, Tai Tham, Burmese again, Tai Viet.
-_BLOCKS = (
-    *((0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF), (0x1A20, 0x1AAF)),
-    *((0xA9E0, 0xA9FF), (0xAA60, 0xAADF)),
-)
-# Without a meaning of their own: soft hyphen, joiners, marks of direction, choices of a glyph.
-_IGNORED = "\u00ad\u034f\u061c\u200c-\u200f\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef"
-
 
 def fold(text: str, language: str = "") -> str:
-    """`text` without distinctions that do not matter: NFKC, case folded.
+    """`text` without distinctions that do not matter: NFKC, case folded, nothing unseen in it.
 
     Args:
         text: any.
         language: BCP-47; Turkish and Azerbaijani keep I and İ apart.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", UNSEEN.sub("", text))
     if primary(language) in _DOTLESS:
         text = text.replace("I", "ı").replace("İ", "i")
     if text.isascii():
@@ -68,34 +57,37 @@ def words(text: str, language: str = "") -> list[str]:
 
 
 def cut(folded: str) -> list[str]:
-    """The words, or what stands in for words, of a folded text; `clean` makes spellings one."""
-    spaced, mixed, dense = _patterns()
+    """The words, or what stands in for words, of a folded text; digits are as they were."""
     folded = folded.replace("_", " ")  # a letter to regular expressions
-    if not dense.search(folded):
-        return spaced.findall(folded)
+    look = patterns(folded)
+    found = look.word.findall(folded)
+    if not look.dense.search(folded):
+        return found
     pieces: list[str] = []
-    for run in mixed.findall(folded):
-        if dense.match(run):
-            pieces += _pairs(_ignored().sub("", run))
-        else:
-            pieces.append(run)
+    for word in found:
+        if not look.dense.search(word):
+            pieces.append(word)
+            continue
+        for run in look.run.findall(word):
+            if look.dense.match(run):
+                pieces += _pairs(run, look)
+            else:
+                pieces.append(run)
     return pieces
 
 
 def clean(piece: str) -> str:
-    """A word without what is not seen, its digits those of ASCII."""
-    if piece.isascii():
-        return piece
-    return "".join(map(_digit, _ignored().sub("", piece)))
+    """A word with its digits those of ASCII."""
+    return piece if piece.isascii() else "".join(map(_digit, piece))
 
 
-def _pairs(run: str) -> list[str]:
+def _pairs(run: str, look: Patterns) -> list[str]:
     """Neighbouring characters of a stretch without spaces, marks with their letters."""
-    characters = _cluster().findall(run)
+    characters: Sequence[str] = look.cluster.findall(run) if look.mark.search(run) else run
     if len(characters) == 1:
-        return characters
-    pairs = list(map("".join, itertools.pairwise(characters)))
-    return pairs + [each for each in characters if _han().match(each)]
+        return [run]
+    pairs = list(map(operator.add, characters, itertools.islice(characters, 1, None)))
+    return pairs + look.han.findall(run)
 
 
 def stemmer(language: str) -> Callable[[str], str] | None:
@@ -120,45 +112,3 @@ def _digit(character: str) -> str:
     """A digit of any script as one of ASCII, anything else as it is."""
     value = unicodedata.decimal(character, None)
     return character if value is None else str(value)
-
-
-@cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """Words where all are spaced; words, or stretches without spaces; a letter of the latter."""
-    letters = "".join(
-        chr(code)
-        for first, last in _BLOCKS
-        for code in range(first, last + 1)
-        if unicodedata.category(chr(code)).startswith("L")
-    )
-    inner = _marks() + _IGNORED
-    dense = _HAN + _KANA + _HANGUL + _BOPOMOFO + letters
-    return (
-        re.compile(rf"\w[\w{inner}]*"),
-        re.compile(rf"[{dense}][{dense}{inner}]*|(?![{dense}])\w(?:(?![{dense}])[\w{inner}])*"),
-        re.compile(f"[{dense}]"),
-    )
-
-
-@cache
-def _marks() -> str:
-    """All marks, such as vowels of Hindi and Thai, which are no letters to Python."""
-    codes = range(0x300, 0x1F000)  # none beyond, but those ignored
-    return "".join(
-        re.escape(chr(code)) for code in codes if unicodedata.category(chr(code))[0] == "M"
-    )
-
-
-@cache
-def _cluster() -> re.Pattern[str]:
-    return re.compile(f".[{_marks()}]*", re.DOTALL)
-
-
-@cache
-def _ignored() -> re.Pattern[str]:
-    return re.compile(f"[{_IGNORED}]")
-
-
-@cache
-def _han() -> re.Pattern[str]:
-    return re.compile(f"[{_HAN}]")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import options
+from mlir_harness.commands import installed, options
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.doctor import doctor
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=installed.Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: mlir-harness run --encoders hashing --tasks xquad-r --data-dir FOLDER",
 )

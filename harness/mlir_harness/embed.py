@@ -41,7 +41,7 @@ class Tally:
         layout: of all its vectors, see vectors.layout; "" before the first.
         dimension: of all its vectors; None where they are sparse, and before the first.
         encoded, characters, tokens: of the texts that had no cached vectors.
-        notes: what went wrong on the way and was mended.
+        notes: what went wrong on the way and was mended, and what encoders said.
     """
 
     texts: int = 0
@@ -111,12 +111,17 @@ def _cached(shard: Shard, watcher: Watcher, tally: Tally) -> tuple[Stored, int] 
         return None
     except Damaged as error:
         message = f"cached vectors {shard.path.name} are damaged ({error}): encoding them again"
-        if message not in tally.notes:
-            tally.notes.append(message)
-            watcher.note(message)
+        _note(message, watcher, tally)
         return None
     watcher.texts(shard.texts, 0)
     return held
+
+
+def _note(message: str, watcher: Watcher, tally: Tally) -> None:
+    """Tell the user, and keep with the result, once."""
+    if message not in tally.notes:
+        tally.notes.append(message)
+        watcher.note(message)
 
 
 def _encode(
@@ -140,8 +145,11 @@ def _encode(
         tally.tokens += int(tokens)
         watcher.texts(done, int(tokens))
 
+    def note(message: str) -> None:
+        _note(plain(str(message), 400), watcher, tally)
+
     language = need.collection.language
-    context = Context(role, [language] * len(texts), instruction, progress)
+    context = Context(role, [language] * len(texts), instruction, progress, note)
     try:
         with contained():
             vectors = as_vectors(encoder.encode(list(texts), context), len(texts))

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlir_harness import fingerprint, registry, sources
 from mlir_harness.choices import blamed, options_of, wrong
 from mlir_harness.errors import Unavailable
-from mlir_harness.protocols import Closes, Encoder, EncoderInfo
+from mlir_harness.protocols import Closes, Encoder, EncoderInfo, Isolated
 from mlir_harness.registry import Choice, Plugin
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain, slug
@@ -41,16 +41,27 @@ def make_encoder(choice: Choice, request: Request, watcher: Watcher) -> ReadyEnc
         Unavailable: it cannot run here, or is no encoder.
     """
     options = options_of(choice, request)
+    told = offered(choice, request)
     given = bool(options) or bool(choice.rest and not choice.plugin.scheme)
     with blamed(choice, given=given):
         if request.isolate:
-            from mlir_harness.isolation import remote
+            from mlir_harness.isolation import housing, remote
 
-            told = offered(choice, request)
             isolated = remote.create(choice, options, told, request.timeout, watcher.note)
-            return _ready(choice, isolated, isolated.source)
-        encoder = registry.create(choice, options, offered(choice, request))
-    return _ready(choice, encoder)
+            ready = _ready(choice, isolated, isolated.source)
+            if isolated.made.environment is None:
+                return ready
+            housed = housing.housed(choice, isolated.made, options, told, request, watcher)
+            return replace(ready, encoder=housed)
+        encoder = registry.create(choice, options, told)
+    ready = _ready(choice, encoder)
+    factory: object = registry.factory(choice.plugin)
+    if not isinstance(factory, Isolated):
+        return ready
+    from mlir_harness.isolation import housing
+
+    made = housing.made_here(choice, ready.encoder, factory)
+    return replace(ready, encoder=housing.housed(choice, made, options, told, request, watcher))
 
 
 def offered(choice: Choice, request: Request) -> dict[str, object]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +14,6 @@ from mlir_harness.topk import Top
 from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
 _MANY = 32  # near pairs per query of a chunk
-_AT_ONCE = 1 << 18  # near documents decided at once, which bounds memory
 
 
 class Counts(Protocol):
@@ -68,8 +66,8 @@ class Near:
         chunk: Chunk,
         first: int,
         runs: tuple[IntArray, IntArray, IntArray, IntArray],
-    ) -> Iterator[Near]:
-        """The documents in runs of sorted positions of a chunk, a bounded number at a time.
+    ) -> Near:
+        """The documents in runs of sorted positions of a chunk.
 
         Args:
             chunk: sorted scores of the members from `first` on.
@@ -77,14 +75,10 @@ class Near:
             runs: targets, columns, starts and lengths, (m,) int64 each.
         """
         targets, columns, starts, lengths = runs
-        ends = np.cumsum(lengths)
-        cuts = np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1], _AT_ONCE)).tolist()
-        for low, high in itertools.pairwise([0, *(cut + 1 for cut in cuts), len(ends)]):
-            index = np.repeat(np.arange(low, high), lengths[low:high])
-            before = ends[index] - lengths[index] - (ends[low] - lengths[low])
-            position = starts[index] + np.arange(len(index)) - before
-            places = first + chunk.places(columns[index], position)
-            yield cls(targets[index], columns[index], places)
+        index = np.repeat(np.arange(len(targets)), lengths)
+        before = (np.cumsum(lengths) - lengths)[index]
+        position = starts[index] + np.arange(len(index)) - before
+        return cls(targets[index], columns[index], first + chunk.places(columns[index], position))
 
     @classmethod
     def join(cls, parts: Sequence[Near]) -> Near:
@@ -98,31 +92,25 @@ class Near:
 def many(pairs: int, queries: int) -> bool:
     """Whether one product of a chunk's vectors is cheaper than scoring its near pairs apart.
 
-    So it is for a collapsed encoder, which puts everything near everything.
+    So it is for a collapsed encoder, which puts everything near everything, and for a lexical
+    one, to which all documents without a word of the query are equal.
     """
     return pairs > _MANY * queries
 
 
-def decide(
-    counts: Counts, members: Members, near: Near, scores: DoubleArray | None = None, first: int = 0
-) -> None:
+def decide(counts: Counts, members: Members, near: Near) -> None:
     """Score near documents exactly and count them.
 
     Args:
         counts: changed in place.
         members: the pool's documents.
         near: what to decide.
-        scores: (queries, documents) exact scores of the members from `first` on, if known.
-        first: see `scores`.
     """
     queries, vectors = counts.queries, members.vectors
     others = members.documents[near.places] != counts.targets[near.targets]
     targets, columns, places = near.targets[others], near.columns[others], near.places[others]
     rows = members.rows[places]
-    if scores is not None:
-        exact = scores[columns, places - first]
-    else:
-        exact = queries.score_pairs(columns, vectors, rows)
+    exact = queries.score_pairs(columns, vectors, rows)
     margin = queries.rounding * queries.norms[columns] * vectors.norms[rows]
     _count(counts, targets, members.documents[places], exact, margin, members.pool)
 

@@ -33,13 +33,15 @@ class Sorter:
     Attributes:
         documents: (documents,) int64 numbers, by place.
         ties: (documents,) int64 places, by number.
-        vectors: by place.
+        vectors: by place, some thousands in each part.
+        norms: (documents,) float64 of the vectors, by place.
         pools: places of the members of each pool.
     """
 
     documents: IntArray
     ties: IntArray
-    vectors: Vectors
+    vectors: Sequence[Vectors]
+    norms: DoubleArray
     pools: Sequence[IntArray]
 
     @classmethod
@@ -47,7 +49,9 @@ class Sorter:
         """Reads all vectors of a corpus of at most MOST_DOCUMENTS."""
         documents = np.argsort(corpus.ties)
         pools = [corpus.ties[pool] for pool in corpus.pools]
-        return cls(documents, corpus.ties, corpus.take(documents), pools)
+        vectors = corpus.take(documents)
+        parts = [vectors[part] for part in _slices(len(documents), _DOCUMENTS_AT_ONCE)]
+        return cls(documents, corpus.ties, parts, vectors.norms, pools)
 
     def queries_at_once(self, workers: int) -> int:
         """How many queries to ask at a time."""
@@ -56,9 +60,10 @@ class Sorter:
     def block(self, queries: Vectors) -> Block:
         """Sort all documents for some queries."""
         scores = np.empty((len(queries), len(self.documents)), np.float64)
-        for columns in _slices(scores.shape[1], _DOCUMENTS_AT_ONCE):
-            scores[:, columns] = queries.score_exact(self.vectors[columns])
-        order, levels = _sorted(scores, queries, self.vectors)
+        columns = _slices(scores.shape[1], _DOCUMENTS_AT_ONCE)
+        for part, vectors in zip(columns, self.vectors, strict=True):
+            scores[:, part] = queries.score_exact(vectors)
+        order, levels = _sorted(scores, queries, self.norms)
         where = np.empty_like(order)
         np.put_along_axis(where, order, np.arange(order.shape[1], dtype=order.dtype)[None], 1)
         return Block(self, queries, scores, order, levels, where)
@@ -157,34 +162,37 @@ def _slices(total: int, size: int) -> Iterator[slice]:
 
 def _level(levels: Array | None, owner: IntArray, position: IntArray) -> tuple[IntArray, IntArray]:
     """First position of the documents that tie with an entry, and the one past the last."""
-    first, last = position.copy(), position + 1
     if levels is None:
-        return first, last
-    same = np.zeros((len(levels), levels.shape[1] + 1), bool)  # as the position before
-    same[:, 1:-1] = levels[:, 1:] == levels[:, :-1]
-    tied = same[owner, position] | same[owner, position + 1]
-    rows, row = np.unique(owner[tied], return_inverse=True)
-    number = np.arange(same.shape[1])
-    start = np.maximum.accumulate(np.where(same[rows], 0, number), axis=1)
-    end = np.minimum.accumulate(np.where(same[rows], len(number), number)[:, ::-1], axis=1)
-    first[tied] = start[row, position[tied]]
-    last[tied] = end[:, ::-1][row, position[tied] + 1]
-    return first, last
+        return position, position + 1
+    stride = levels.shape[1]
+    flat = (levels + np.arange(len(levels), dtype=np.int32)[:, None] * stride).ravel()
+    wanted = flat[owner * stride + position]
+    before = owner * stride
+    return (
+        np.searchsorted(flat, wanted, side="left") - before,
+        np.searchsorted(flat, wanted, side="right") - before,
+    )
 
 
 def _sorted(
-    scores: DoubleArray, queries: Vectors, documents: Vectors
+    scores: DoubleArray, queries: Vectors, norms: DoubleArray
 ) -> tuple[Array, Array | None]:
     """Places by falling score, ties in the tie order, and the levels that tied ones share.
 
     Scores become integers that hold a cell of scores and the place: sorting these is fast, and
-    right but for neighbours within a cell or two, which are then put in order exactly.
+    right where scores are equal or some cells apart. Where some lie closer they are put in order
+    exactly.
+
+    Args:
+        scores: (queries, documents) float64, documents by place.
+        queries: whose they are.
+        norms: (documents,) float64 of the documents.
 
     Returns:
         order: (queries, documents) int32 places.
         levels: (queries, documents) int32 ascending; tied ones share one. None: no ties.
     """
-    largest = queries.norms * documents.norms.max(initial=0.0)
+    largest = queries.norms * norms.max(initial=0.0)
     width = largest * max(queries.rounding, 2.0**-_CELL_BITS)
     with np.errstate(divide="ignore"):
         cells = np.where(width > 0, -1.0 / width, 0.0)
@@ -193,18 +201,22 @@ def _sorted(
     keys += np.arange(scores.shape[1])
     keys.sort(axis=1)
     keys &= (1 << _PLACE_BITS) - 1
-    exact = np.take_along_axis(scores, keys, 1)
-    close = exact[:, :-1] - exact[:, 1:] <= 2 * width[:, None]
+    step = np.take_along_axis(scores, keys, 1)
+    step = step[:, :-1] - step[:, 1:]
     order = keys.astype(np.int32)
-    if not close.any():
-        return order, None
-    near = np.zeros(order.shape, bool)
-    near[:, :-1] |= close
-    near[:, 1:] |= close
-    row, column = np.nonzero(near)
-    margin = queries.rounding * queries.norms[row] * documents.norms[order[row, column]]
-    chosen, apart = settled(row, exact[row, column], margin, order[row, column])
-    order[row, column] = order[row, column][chosen]
     new = np.ones(order.shape, bool)
-    new[row, column] = apart
+    new[:, 1:] = step != 0
+    close = step <= 2 * width[:, None]
+    rows = np.flatnonzero((close & new[:, 1:]).any(axis=1))
+    if len(rows):
+        near = np.zeros((len(rows), order.shape[1]), bool)
+        near[:, :-1] |= close[rows]
+        near[:, 1:] |= close[rows]
+        row, column = np.nonzero(near)
+        row = rows[row]
+        margin = queries.rounding * queries.norms[row] * norms[order[row, column]]
+        exact = scores[row, order[row, column]]
+        chosen, apart = settled(row, exact, margin, order[row, column])
+        order[row, column] = order[row, column][chosen]
+        new[row, column] = apart
     return order, None if new.all() else np.cumsum(new, axis=1, dtype=np.int32)

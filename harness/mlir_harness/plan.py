@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +43,18 @@ class PlannedCell:
 
 def plan(prepared: Prepared) -> list[PlannedCell]:
     """The cells of a run that can be run, in its order."""
-    return [
-        _lacking(encoder, task) if isinstance(encoder, Lacking) else _cell(encoder, task, prepared)
-        for encoder in prepared.encoders
-        if isinstance(encoder, ReadyEncoder | Lacking)
-        for task in prepared.tasks
-        if isinstance(task, LoadedTask)
-    ]
+    cells: list[PlannedCell] = []
+    tasks = [task for task in prepared.tasks if isinstance(task, LoadedTask)]
+    for encoder in prepared.encoders:
+        if isinstance(encoder, Lacking):
+            cells += [_lacking(encoder, task) for task in tasks]
+        elif isinstance(encoder, ReadyEncoder):
+            try:
+                cells += [_cell(encoder, task, prepared) for task in tasks]
+            finally:
+                with suppress(Exception):  # it will say why when it is run
+                    encoder.close()  # tokenisers, too, take memory
+    return cells
 
 
 def _lacking(encoder: Lacking, task: LoadedTask) -> PlannedCell:

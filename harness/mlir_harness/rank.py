@@ -19,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mlir_harness.chunks import CHUNK, Chunk, Scale
+from mlir_harness.crowd import decide_all
 from mlir_harness.near import List, Members, Near, decide, many
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
@@ -291,13 +292,11 @@ class _Part:
             return []
         targets, columns, begin = chosen[found], owner[found], higher[found]
         lengths = chunk.count(last[targets], columns) - begin
-        near = Near.runs(chunk, start, (targets, columns, begin, lengths))
         if not many(int(lengths.sum()), len(self.queries)):
-            return list(near)
-        rows = members.rows[start : start + chunk.scores.shape[1]]
-        exact = self.queries.score_exact(members.vectors[rows])
-        for part in near:
-            decide(self, members, part, exact, start)
+            return [Near.runs(chunk, start, (targets, columns, begin, lengths))]
+        part = slice(start, start + chunk.scores.shape[1])
+        exact = decide_all(self, members, part, targets, columns)
+        self.greater[members.pool, targets] += (exact - begin).astype(np.int32)
         return []
 
     def gather(self, by_tie: IntArray) -> None:

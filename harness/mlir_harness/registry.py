@@ -28,6 +28,7 @@ class Kind(StrEnum):
 
     ENCODER = "encoder"
     TASK = "task"
+    COMMAND = "command"
 
     @property
     def group(self) -> str:

@@ -9,6 +9,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,19 +150,28 @@ def sources(file: Path, name: str) -> set[Path]:
 
 def _imported(source: Path, root: Path) -> Iterator[Path]:
     """Files below `root` that a file imports."""
+    for level, name in _imports(source.read_bytes()):
+        folder = Path(*source.parts[:-level]) if level else root
+        if folder.is_relative_to(root):
+            yield from _files(folder, name)
+
+
+@lru_cache(maxsize=1024)  # plugins of one package follow the same files, one after another
+def _imports(content: bytes) -> frozenset[tuple[int, str]]:
+    """What a source imports: how many folders up to look (0: from the root), and dotted names."""
+    found: set[tuple[int, str]] = set()
     try:
-        tree = ast.parse(source.read_bytes())
+        tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):
-        return  # compiled, say
+        return frozenset()  # compiled, say
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _files(root, alias.name)
+            found |= {(0, alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            folder = Path(*source.parts[: -node.level]) if node.level else root
-            if folder.is_relative_to(root):
-                for alias in node.names:  # each may be a module
-                    yield from _files(folder, f"{node.module or ''}.{alias.name}".strip("."))
+            # Each name may be a module.
+            names = (f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names)
+            found |= {(node.level, name) for name in names}
+    return frozenset(found)
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:

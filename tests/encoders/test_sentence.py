@@ -34,8 +34,8 @@ from transformers import (
     Qwen2Model,
 )
 
+from mlir_encoders.plain_tokens import PlainTokens
 from mlir_encoders.sentence import create
-from mlir_encoders.stack import PlainTokens
 from mlir_harness.errors import EncoderError, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Context, Counts, Encoder
 from mlir_harness.types import Role
@@ -390,8 +390,7 @@ def test_pickles_are_refused_with_the_way_out(copy):
     torch.save({"weight": torch.zeros(1)}, copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
     error = unavailable(copy, "pickle .pytorch_model.bin.")
-    assert "python -c" in error.hint
-    assert "save_pretrained" in error.hint
+    assert error.hint == f"convert them: mlir-harness convert {copy}"
 
 
 def test_a_module_with_only_a_pickle_is_refused_too(saved, tmp_path):
@@ -432,8 +431,28 @@ def test_what_is_no_text_encoder_is_refused(copy, tmp_path):
     unavailable(copy, "is an adapter")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"cut short", "cut short, or no file of safetensors"),
+        (b"", "cut short"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git-lfs"),
+        (b"\x04" + bytes(7) + b"[1]!" + bytes(9), "header is damaged"),
+    ],
+)
+def test_damaged_weights_are_found_before_anything_is_encoded(copy, content, said):
+    (copy / "model.safetensors").write_bytes(content)
+    unavailable(copy, f"does not load: model.safetensors is damaged .*{said}")
+
+
+def test_weights_that_end_early_are_found_too(copy):
+    whole = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(whole[:-1])
+    unavailable(copy, f"has {len(whole) - 1} bytes instead of {len(whole)}")
+
+
 def test_a_folder_that_does_not_load_is_unavailable_not_a_traceback(copy):
-    (copy / "model.safetensors").write_bytes(b"cut short")
+    change(copy / "config.json", '"hidden_size": 32', '"hidden_size": 33')
     encoder = create(str(copy), device="cpu")
     with pytest.raises(Unavailable, match="does not load") as caught:
         encode(encoder, ["x"])

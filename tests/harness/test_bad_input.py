@@ -59,9 +59,12 @@ BAD_ENCODERS = {
 
 
 @pytest.mark.slow
-def test_each_broken_encoder_is_explained_and_the_others_go_on(desk: Desk) -> None:
+@pytest.mark.parametrize("where", [[], ["--isolate"]], ids=["here", "isolated"])
+def test_each_broken_encoder_is_explained_and_the_others_go_on(
+    desk: Desk, where: list[str]
+) -> None:
     names = [f"{PLUGINS}:{name}" for name in BAD_ENCODERS]
-    done = desk.run(*names, "hashing", more=["--format", "json"])
+    done = desk.run(*names, "hashing", more=["--format", "json", *where])
     assert_clean(done, 3)
     cells = done.cells()
     for name, said in BAD_ENCODERS.items():
@@ -107,8 +110,10 @@ def test_what_plugins_print_goes_to_standard_error(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_a_traceback_is_shown_with_debug_only_and_made_safe(desk: Desk) -> None:
-    done = desk.run(f"{PLUGINS}:raises_lone", f"{PLUGINS}:bad_factory", more=["--debug"])
+@pytest.mark.parametrize("where", [[], ["--isolate"]], ids=["here", "isolated"])
+def test_a_traceback_is_shown_with_debug_only_and_made_safe(desk: Desk, where: list[str]) -> None:
+    names = (f"{PLUGINS}:raises_lone", f"{PLUGINS}:bad_factory")
+    done = desk.run(*names, more=["--debug", *where])
     assert done.code == 4
     assert "in _raise" in done.err
     assert "in bad_factory" in done.err
@@ -360,6 +365,10 @@ def test_one_language_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_ready_and_nothing_wanted_are_told_apart(desk: Desk) -> None:
-    done = desk.run("all", MLIR_HARNESS_DISABLE_PLUGINS="hashing")
+    listed = json.loads(desk.do("list", "encoders", "--json").out)
+    everything = ",".join(plugin["name"] for plugin in listed)
+    done = desk.run("all", MLIR_HARNESS_DISABLE_PLUGINS=everything)
     assert_clean(done, 2, "no encoder is installed")
+    done = desk.run("all", MLIR_HARNESS_DISABLE_PLUGINS="hashing")
+    assert_clean(done, 4, "the weights of xlmr", "mlir-harness fetch xlmr")
     assert_clean(desk.run("all"), 0)

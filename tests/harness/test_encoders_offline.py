@@ -54,7 +54,8 @@ def test_one_look_up_for_all(tmp_path: Path, program: str, why: str, url: str) -
     host = "example.org" if url.startswith("https") else "huggingface.co"
     for name in unavailable:
         cell = done.cells()[name]
-        assert cell["reason"] == f"its files are not here, and {host} cannot be reached: {why}"
+        reason = f"files are missing, and {host} cannot be reached: {why}"
+        assert cell["reason"] == reason
         assert cell["hint"].startswith(f"mlir-harness fetch {name} --cache-dir ")
     assert "Traceback" not in done.err
     assert not (tmp_path / "cache/encoders").exists() or not desk.files("cache/encoders")

@@ -36,6 +36,7 @@ finally:
         ["run", "--help"],
         ["export", "--help"],
         ["fetch", "--help"],
+        ["convert", "--help"],
         ["data", "verify", "--help"],
         ["data", "describe", "--help"],
         ["list", "encoders"],

@@ -116,19 +116,19 @@ def bare(*names: str, reason: str, hint: str) -> list[CellResult]:
 
 
 def test_what_is_not_ready_is_a_short_list() -> None:
-    home = "/home/anna/.cache/mlir-harness/encoders"
     trained = [f"{base}-{how}" for base in ("labse", "xlmr") for how in ("cross", "hybrid", "mono")]
     cells = [
         *bare(
             "labse",
+            "mdeberta",
             "xlmr",
-            reason="the weights of {0} are not here: " + home + "/{0} lacks model.safetensors",
+            reason="files are missing",
             hint="mlir-harness fetch {0}, or --weights {0}=FOLDER",
         ),
         *bare(
-            "mdeberta",
-            reason="the weights of {0} are not here: " + home + "/{0} lacks spm.model",
-            hint="mlir-harness fetch {0}, or --weights {0}=FOLDER",
+            "sonar",
+            reason="the weights of {0} are pickles: {0}/model.pt",
+            hint="mlir-harness convert {0}",
         ),
         *bare(
             *trained,

@@ -108,23 +108,33 @@ def bring(
         outcome = fetch(each.wanted, web, watcher, force=force, announced=announced)
         if each.wanted.downloads:
             said.append(f"{outcome} in {plain(str(each.wanted.folder), 400)}")
-    if each.choice.plugin.kind is Kind.ENCODER:
-        said += filter(None, [environment(each.choice, request, watcher)])
+    built = attempt(each.choice, partial(environment, each.choice, request, watcher))
+    if isinstance(built, Failed):
+        raise built.error
+    said += filter(None, [built])
     what = "; ".join(said) or "has nothing to fetch; it works as it is"
     return f"{plain(each.choice.label)}: {what}"
 
 
 def environment(choice: Choice, request: Request, watcher: Watcher) -> str:
-    """Build what an isolated encoder works in, if that has not been done.
+    """Build the environment that an encoder works in, if it needs one and it is not there.
 
     Returns:
-        What was done, for people; "" if there was nothing to do.
+        Where it is, for people; "" if none is needed.
 
     Raises:
         Unavailable: it cannot be built here.
     """
-    del choice, request, watcher  # nothing builds environments yet
-    return ""
+    made_by: object = registry.factory(choice.plugin)
+    if choice.plugin.kind is not Kind.ENCODER or not isinstance(made_by, Isolated):
+        return ""
+    from mlir_harness.isolation import environments, housing
+
+    assert request.cache_dir is not None  # noqa: S101  checked() fills it in
+    wanted = housing.declared(choice, made_by)
+    there = environments.find(wanted, request.cache_dir)
+    python = there or environments.build(wanted, request.cache_dir, watcher)
+    return f"{'has' if there else 'built'} its environment, {plain(str(python), 400)}"
 
 
 def _choices(name: str) -> list[Choice]:

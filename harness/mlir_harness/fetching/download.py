@@ -72,7 +72,7 @@ class Part:
     def size(self) -> int:
         try:
             return self.path.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def validators(self, url: str) -> Mapping[str, str]:

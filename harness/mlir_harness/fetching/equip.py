@@ -14,6 +14,7 @@ from mlir_harness.fetching import needs
 from mlir_harness.fetching.fetch import fetch
 from mlir_harness.fetching.wanted import Wanted, announcements, check_room, distinct
 from mlir_harness.fetching.web import Web
+from mlir_harness.isolation.faults import Elsewhere
 from mlir_harness.making import ReadyEncoder, home, make_encoder
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
@@ -50,11 +51,14 @@ def equip(
     equipped = [*made]
     lacking: dict[int, Lacking] = {}
     for place, each in enumerate(made):
-        wanted = _lacks(each, request) if isinstance(each, Failed) else None
-        if isinstance(each, Failed) and wanted is not None:
-            _advise(each, request)
-            if each.choice.wanted or request.download:
-                equipped[place] = lacking[place] = Lacking(each.choice, each.error, wanted)
+        if not isinstance(each, Failed):
+            continue
+        wanted = _lacks(each, request)
+        _advise(each, request, fetchable=wanted is not None)
+        if wanted is not None and (each.choice.wanted or request.download):
+            equipped[place] = lacking[place] = Lacking(each.choice, each.error, wanted)
+        elif wanted is not None and wanted.downloads:
+            equipped[place] = _away(each, "files are missing")
     if web is None or not lacking:
         return equipped
     ahead = distinct(each.wanted for each in lacking.values())
@@ -73,9 +77,11 @@ def equip(
 
 def _lacks(failed: Failed, request: Request) -> Wanted | None:
     """What `failed` could not be made without; None if files to be fetched are not the cause."""
-    if not isinstance(failed.error, Unavailable) or "weights" in options_of(failed.choice, request):
+    choice, error = failed.choice, failed.error
+    if not isinstance(error, Unavailable) or "weights" in options_of(choice, request):
         return None
-    choice = failed.choice
+    if request.isolate and not isinstance(error.__cause__, Elsewhere):
+        return None  # it is not the plugin that said so: what killed a worker is not imported here
     try:
         made_by = registry.factory(choice.plugin)
         wanted = needs.of_encoder(choice, made_by, home(choice.plugin, request))
@@ -87,19 +93,19 @@ def _lacks(failed: Failed, request: Request) -> Wanted | None:
     return missing if missing.downloads or missing.finish else None
 
 
-def _advise(failed: Failed, request: Request) -> None:
-    """The hint says how to fetch what is missing, into the folder that this run looks in."""
+def _advise(failed: Failed, request: Request, *, fetchable: bool) -> None:
+    """If a hint says how to fetch, it is into the folder that this run looks in."""
     error, command = failed.error, needs.command(failed.choice, request)
     bare = rf"mlir-harness fetch {re.escape(needs.name(failed.choice))}(?![\w:-])"
     error.hint, found = re.subn(bare, lambda _: command, error.hint)
-    if not found:
+    if fetchable and not found:
         error.hint = f"{command}. {error.hint}".strip()
 
 
 def _equipped(
     lacking: Lacking, request: Request, watcher: Watcher, web: Web
 ) -> ReadyEncoder | Failed:
-    choice, error = lacking.choice, lacking.error
+    choice = lacking.choice
     announced = lacking.wanted.downloads
     missing = lacking.wanted.missing()  # another encoder may be made of the same files
     came = attempt(choice, partial(fetch, missing, web, watcher, announced=announced))
@@ -108,7 +114,12 @@ def _equipped(
     if isinstance(came.error, Unreached):
         cause = came.error.__cause__
         reason = plain(cause.message if isinstance(cause, HarnessError) else came.error.message)
-        away = Unavailable(f"its files are not here, and {reason}", error.hint)
-        away.__cause__ = came.error
-        return Failed(choice, away)
+        return _away(lacking, f"files are missing, and {reason}", came.error)
     return came
+
+
+def _away(failed: Failed, reason: str, cause: HarnessError | None = None) -> Failed:
+    """The same in words that are alike for all encoders, so that they make one short list."""
+    away = Unavailable(reason, failed.error.hint)
+    away.__cause__ = cause or failed.error
+    return Failed(failed.choice, away)

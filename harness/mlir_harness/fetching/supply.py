@@ -41,7 +41,7 @@ def supply(
     missing = wanted.missing()
     if web is None:
         raise Unavailable(
-            f"its files are not here yet; a run would fetch {missing.amount()}",
+            f"files are missing; a run would fetch {missing.amount()}",
             f"{needs.command(choice, request)} fetches them now.",
         )
     fetch(missing, web, watcher)

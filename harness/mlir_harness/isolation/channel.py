@@ -103,7 +103,12 @@ class Channel:
         """Give signs of life; end when the harness has closed its ends, however that came."""
         watched = select.poll()
         watched.register(self._reads, 0)  # no event but that the other end is gone
-        while not watched.poll(1000 * BEAT):
+        while True:
+            events = watched.poll(1000 * BEAT)
+            if any(event & select.POLLNVAL for _, event in events):
+                return  # the encoder closed what is not its own; the harness will say so
+            if events:
+                _end()
             if not self._busy:
                 continue
             if self._writing.acquire(blocking=False):  # else something is on its way
@@ -112,7 +117,6 @@ class Channel:
                 finally:
                     self._writing.release()
                 self.report()
-        _end()
 
 
 def _end() -> None:

@@ -26,6 +26,7 @@ _TICK = 0.25  # seconds between two looks at whether the process is alive
 _SAID = 8192  # bytes kept of what it wrote to standard error
 _CLOSING = 10.0  # seconds for an encoder to close
 _ENDING = 1.0  # seconds for a process to end once its pipe has
+_MINUTE = 60.0
 _LONGER = "Give it longer with --timeout, or lower --token-budget."
 
 
@@ -35,7 +36,8 @@ class Patience:
 
     Attributes:
         batch: for it to finish a batch.
-        start: for the interpreter to start, and for the encoder to be made.
+        start: for the interpreter to start, and for the encoder to be made, if `batch` is not
+            less; then it is that, but a minute at least: what is imported takes its time.
         silence: for a sign of life, which comes each second.
     """
 
@@ -45,7 +47,7 @@ class Patience:
 
     @property
     def starting(self) -> float:
-        return min(self.start, self.batch)
+        return min(self.start, max(self.batch, _MINUTE))
 
 
 class Died(Exception):
@@ -102,7 +104,7 @@ class Worker:
         self._said = bytearray()
         self._parser = wire.parser()
         self._target = next(self._parser)
-        self._answer([], patience.starting, lambda _: None, "did not start")
+        self._answer([], patience.starting, _deaf, "did not start")
 
     @property
     def pid(self) -> int:
@@ -111,26 +113,22 @@ class Worker:
     def ask(
         self,
         request: Message,
-        heard: Callable[[Message], Message | None] = lambda _: None,
-        *,
-        limit: float | None = None,
+        heard: Callable[[Message], Message | None] | None = None,
     ) -> Message:
         """Send a request and wait for its answer.
 
         Args:
             request: what to do.
             heard: told of progress and of what the worker wants to borrow, which it returns.
-            limit: seconds to wait for progress; None for those of a batch.
 
         Raises:
             Died: no answer came; whatever is left of the worker is gone.
         """
-        limit = self._patience.batch if limit is None else limit
-        return self._answer([request], limit, heard, "finished no batch")
+        return self._answer([request], self._patience.batch, heard or _deaf, "finished no batch")
 
     def make(self, request: Message) -> Message:
         """Have the encoder made; see `ask`."""
-        return self.ask(request, limit=self._patience.starting)
+        return self._answer([request], self._patience.starting, _deaf, "was not made")
 
     def close(self) -> Message | None:
         """Let the encoder close, and end the process; None if it was gone already."""
@@ -138,7 +136,7 @@ class Worker:
             self.kill()
             return None
         try:
-            return self.ask(Message(Kind.CLOSE), limit=_CLOSING)
+            return self._answer([Message(Kind.CLOSE)], _CLOSING, _deaf, "did not close")
         finally:
             self.kill()
 
@@ -302,6 +300,11 @@ class Worker:
         self._listen()
         self.kill()
         return Died(Death(words, hint, self._said.decode("utf-8", "replace"), again))
+
+
+def _deaf(message: Message) -> None:
+    """Hears of nothing."""
+    del message
 
 
 def _unregister(selector: selectors.BaseSelector) -> Callable[[int, int], object]:

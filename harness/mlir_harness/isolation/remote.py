@@ -4,65 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlir_harness.choices import made_a
 from mlir_harness.errors import EncoderError, Unavailable, UsageError
-from mlir_harness.isolation import faults, lent, place, wire
-from mlir_harness.isolation.place import Place
+from mlir_harness.isolation import faults, place, wire
+from mlir_harness.isolation.line import Line, Made, Origin, Reported, expected
 from mlir_harness.isolation.process import Died, Patience, Worker
-from mlir_harness.isolation.wire import Garbled, Kind, Message
+from mlir_harness.isolation.wire import Kind, Message
 from mlir_harness.protocols import Context, EncoderInfo, Environment
 from mlir_harness.registry import Choice
 from mlir_harness.text import plain
 from mlir_harness.types import Collection, IntArray
-from mlir_harness.vectors import Dense
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a worker makes, and where.
-
-    Attributes:
-        choice: the plugin.
-        options, offered: see registry.create; what JSON can hold.
-        place: the interpreter.
-        patience: how long it is waited for.
-        note: told what went wrong and was mended.
-    """
-
-    choice: Choice
-    options: Mapping[str, Any]
-    offered: Mapping[str, Any]
-    place: Place
-    patience: Patience
-    note: Callable[[str], None] = field(default=lambda _: None)
-
-    def request(self, *, info: bool) -> Message:
-        plugin = asdict(self.choice.plugin)
-        told = {"plugin": plugin, "label": self.choice.label, "rest": self.choice.rest}
-        given = {"options": dict(self.options), "offered": dict(self.offered)}
-        return Message(Kind.MAKE, told | given | {"info": info})
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a worker says of the encoder that it made.
-
-    Attributes:
-        info: the encoder's own words.
-        source: see sources.loaded.
-        counts, fits: whether it implements protocols.Counts and protocols.Fits.
-        environment: what its factory asks for, as protocols.Isolated.
-    """
-
-    info: EncoderInfo
-    source: str = ""
-    counts: bool = False
-    fits: bool = False
-    environment: Environment | None = None
+from mlir_harness.vectors import Stored, from_tensors
 
 
 def create(
@@ -109,7 +65,7 @@ def look(origin: Origin) -> Made:
             f"{error.death.message}",
             error.death.hint,
         ) from error
-    told = _expected(answer, Kind.MADE).fields
+    told = expected(answer, Kind.MADE).fields
     if "wrong" in told:
         raise made_a(choice, *told["wrong"])
     info, wanted = told["info"], told["environment"]
@@ -158,11 +114,15 @@ class RemoteEncoder:
         return self._made.info
 
     @property
+    def made(self) -> Made:
+        return self._made
+
+    @property
     def source(self) -> str:
         """See sources.loaded; of the worker's process."""
         return self._made.source
 
-    def encode(self, texts: Sequence[str], context: Context) -> Dense:
+    def encode(self, texts: Sequence[str], context: Context) -> Stored:
         """See protocols.Encoder; what the encoder raises is raised here as what it was.
 
         Raises:
@@ -171,7 +131,7 @@ class RemoteEncoder:
         reported = Reported(context.progress)
         request = _about(Kind.ENCODE, texts, context)
         answer = self._asked(request, f"{len(texts)} {context.role.value} texts", reported)
-        return _vectors(_expected(answer, Kind.VECTORS))
+        return _vectors(expected(answer, Kind.VECTORS))
 
     def close(self) -> None:
         """End the worker; the next call starts another."""
@@ -181,7 +141,7 @@ class RemoteEncoder:
         """See protocols.Counts."""
         request = _about(Kind.TOKENS, texts, context)
         answer = self._asked(request, "counting tokens", Reported(context.progress))
-        counted: IntArray = _expected(answer, Kind.COUNTED).arrays["tokens"]
+        counted: IntArray = expected(answer, Kind.COUNTED).arrays["tokens"]
         return counted
 
     def _fit(self, documents: Sequence[Collection]) -> RemoteEncoder:
@@ -209,91 +169,6 @@ class RemoteEncoder:
         ) from faults.Elsewhere(death.said)
 
 
-class Line:
-    """Leads to a worker that has made an encoder, starting one when there is none."""
-
-    def __init__(self, origin: Origin, source: str) -> None:
-        self._origin, self._source = origin, source
-        self._worker: Worker | None = None
-        self._fitted: Sequence[Collection] | None = None
-
-    def ask(
-        self, request: Message, documents: Sequence[Collection] | None, reported: Reported
-    ) -> Message:
-        """The answer to a request, by an encoder that is fitted to `documents` if there are any.
-
-        Raises:
-            Died: there will be none.
-        """
-
-        def heard(message: Message) -> Message | None:
-            if message.kind == Kind.BORROW:
-                return lent.lend(documents or (), message)
-            reported(*message.fields["done"])
-            return None
-
-        try:
-            worker = self._made()
-            if documents is not None and self._fitted is not documents:
-                self._fitted = None
-                fit = Message(Kind.FIT, {"documents": lent.described(documents)})
-                _expected(worker.ask(fit, heard), Kind.FITTED)
-                self._fitted = documents
-            return worker.ask(request, heard)
-        except (Died, KeyboardInterrupt):
-            self._worker = None
-            raise
-
-    def _made(self) -> Worker:
-        if self._worker is None:
-            self._fitted = None
-            worker = Worker(self._origin.place, self._origin.patience)
-            try:
-                told = _expected(worker.make(self._origin.request(info=False)), Kind.MADE).fields
-                if "wrong" in told:
-                    raise made_a(self._origin.choice, *told["wrong"])
-                if self._source and told["source"] != self._source:
-                    raise EncoderError(
-                        "its source was edited while it was in use", "Run the command again."
-                    )
-            except BaseException:
-                worker.kill()
-                raise
-            self._worker = worker
-        return self._worker
-
-    def close(self) -> None:
-        """Let the encoder close; what it raises is raised here. The process is gone in any case."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            try:
-                answer = worker.close()
-            except Died as error:
-                raise EncoderError(
-                    f"its process {error.death.message}", error.death.hint
-                ) from error
-            if answer is not None:
-                _expected(answer, Kind.CLOSED)
-
-
-class Reported:
-    """Passes progress on; what is done a second time is not reported a second time."""
-
-    def __init__(self, progress: Callable[[int, int, int], None]) -> None:
-        self._progress = progress
-        self._told = [0, 0, 0]
-        self._done = [0, 0, 0]
-
-    def begin_again(self) -> None:
-        self._done = [0, 0, 0]
-
-    def __call__(self, *done: int) -> None:
-        self._done = [had + new for had, new in zip(self._done, done, strict=True)]
-        news = [max(0, had - told) for had, told in zip(self._done, self._told, strict=True)]
-        self._told = [told + new for told, new in zip(self._told, news, strict=True)]
-        self._progress(*news)
-
-
 def foreign(choice: Choice, python: Path, **rest: Any) -> Origin:
     """The origin of an encoder that works by another environment's interpreter.
 
@@ -311,19 +186,11 @@ def _about(kind: Kind, texts: Sequence[str], context: Context) -> Message:
     return Message(kind, told, wire.packed(texts) | {"languages": codes})
 
 
-def _expected(answer: Message, kind: Kind) -> Message:
-    """The answer, if it is of a kind; else what went wrong is raised."""
-    if answer.kind == Kind.FAILED:
-        raise faults.raised(answer.fields)
-    if answer.kind != kind:
-        raise Garbled(f"a message of kind {answer.kind.name}, not {kind.name}")
-    return answer
-
-
-def _vectors(answer: Message) -> Dense:
-    if set(answer.arrays) != {"matrix"}:
-        raise EncoderError(f"returned vectors of {plain(', '.join(answer.arrays))}")
-    return Dense(answer.arrays["matrix"])
+def _vectors(answer: Message) -> Stored:
+    try:
+        return from_tensors(answer.arrays)
+    except ValueError as error:
+        raise EncoderError(f"returned vectors that are none: {plain(str(error))}") from error
 
 
 def _sendable(options: Mapping[str, Any]) -> Mapping[str, Any]:

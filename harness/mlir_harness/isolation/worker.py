@@ -82,7 +82,8 @@ class Desk:
         choice = Choice(asked["label"], plugin, asked["rest"])
         factory = registry.factory(plugin)
         encoder = registry.create(choice, asked["options"], asked["offered"])
-        if not isinstance(encoder, Encoder):
+        # `info` may hash weights (and before Python 3.12 the protocol's check asks for it).
+        if not (isinstance(encoder, Encoder) if asked["info"] else hasattr(encoder, "encode")):
             wrong = [type(encoder).__name__, "an encoder (with `info` and `encode`)"]
             return Message(Kind.MADE, {"wrong": wrong})
         self._encoder, self._fitted = encoder, None

@@ -1,0 +1,36 @@
+"""What a plugin author writes: encoders and tasks, and what the harness asks of them."""
+
+from mlir_harness.protocols.encoders import (
+    Closes,
+    Context,
+    Counts,
+    Encoder,
+    EncoderInfo,
+    Environment,
+    Fits,
+    Isolated,
+    Vectors,
+)
+from mlir_harness.protocols.files import Download, Fetches, Finishes
+from mlir_harness.protocols.tasks import Count, Published, Reads, Task, TaskInfo, TaskOptions
+
+__all__ = [
+    "Closes",
+    "Context",
+    "Count",
+    "Counts",
+    "Download",
+    "Encoder",
+    "EncoderInfo",
+    "Environment",
+    "Fetches",
+    "Finishes",
+    "Fits",
+    "Isolated",
+    "Published",
+    "Reads",
+    "Task",
+    "TaskInfo",
+    "TaskOptions",
+    "Vectors",
+]
