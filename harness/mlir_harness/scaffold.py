@@ -122,7 +122,7 @@ def _contents(kind: Kind, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _module(name: str) -> str:
-    return name.replace("-", "_")
+    return name.replace("-", "_").lower()
 
 
 def _importable(module: str) -> bool:
