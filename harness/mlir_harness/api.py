@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlir_harness import precision as precisions
 from mlir_harness import runner
 from mlir_harness.results import CellResult
 from mlir_harness.text import names
@@ -158,4 +159,6 @@ def evaluate(
         timeout=runner.TIMEOUT if timeout is None else timeout,
     )
     watcher = runner.Silent()
-    return Report(tuple(runner.run(runner.prepare(request, watcher), watcher)))
+    prepared = runner.prepare(request, watcher)
+    cells = list(runner.run(prepared, watcher))
+    return Report(tuple(precisions.compared(cells, prepared.request.output)))

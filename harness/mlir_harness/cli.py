@@ -74,6 +74,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     """
     from mlir_harness import output, runner
     from mlir_harness.plan import plan
+    from mlir_harness.precision import compared
     from mlir_harness.watch import Bars
 
     printed = output.Output(output.take_stdout(), form, details=details)
@@ -96,7 +97,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     if dry_run:
         printed.plan(planned, cells)
     else:
-        printed.cells(cells)
+        printed.cells(compared(cells, prepared.request.output))
     output.report(cells, errors, debug=debug)
     done = len(planned) if dry_run else sum(cell.status == "ok" for cell in cells)
     if interrupted:

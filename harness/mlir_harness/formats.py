@@ -58,6 +58,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
         ],
         "folder": None if cell.folder is None else str(cell.folder),
         "search": None if cell.search is None else cell.search.as_dict(),
+        "precision": None if cell.lowered is None else asdict(cell.lowered),
     }
     result: dict[str, Any] = finite(found)
     return result

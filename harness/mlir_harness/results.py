@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ from mlir_harness.text import plain, slug
 
 SCHEMA = 1
 _HINT = "Free some space, or name another folder with --output."
+_PARTS = ("fingerprints", "details", "summary")
+_MADE = {"folder", "stored", "settings", "search", "lowered"}  # in no manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,23 @@ class SettingRow:
     measures: Mapping[str, float]
     languages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     common: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What computing in less than float32 changed.
+
+    Attributes:
+        precision: what was computed in, such as "bf16".
+        beside: the encoder's name where the same was computed in float32; None if nowhere.
+        difference: kind of settings -> the main measure, less what it is in float32.
+        speed: how many times as fast texts were encoded, everything included; None if unknown.
+    """
+
+    precision: str
+    beside: str | None = None
+    difference: Mapping[str, float] = field(default_factory=dict)
+    speed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,8 @@ class CellResult:
         stored: it was answered from the store, not computed now.
         search: what an approximate search makes of it, if one was asked for; kept in a file of
             its own.
+        lowered: beside the same in float32, if this was computed in less; not stored, as the
+            other may come later.
     """
 
     encoder: str
@@ -86,6 +107,7 @@ class CellResult:
     folder: Path | None = None
     stored: bool = False
     search: SearchResult | None = None
+    lowered: Lowered | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +146,7 @@ class Store:
         Raises:
             StoreError: the newest result is of a schema this version does not know.
         """
-        for path in self._manifests(task, encoder):
+        for path in _newest(self.home(task, encoder).glob("*/manifest.json")):
             manifest = read_manifest(path)
             if manifest is None or manifest.get("status") != "ok":
                 continue
@@ -138,13 +160,19 @@ class Store:
                 continue
         return None
 
-    def _manifests(self, task: str, encoder: str) -> list[Path]:
-        """Newest first; another process may delete one meanwhile."""
-        dated = []
-        for path in self.home(task, encoder).glob("*/manifest.json"):
-            with suppress(OSError):
-                dated.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(dated, reverse=True)]
+    def scored(self, task: str) -> Iterator[CellResult]:
+        """What is known of all scored cells of a task without reading their settings, newest first.
+
+        What cannot be read is passed over.
+        """
+        home = self.root / slug(task)
+        for path in _newest(home.glob("*/*/manifest.json")):
+            with suppress(StoreError, LookupError, TypeError, ValueError, AttributeError):
+                manifest = read_manifest(path)
+                if manifest is None or manifest["status"] != "ok":
+                    continue
+                if all(isinstance(manifest[name], dict) for name in _PARTS):
+                    yield _known(manifest, path.parent)
 
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
@@ -156,7 +184,7 @@ class Store:
             StoreError: disk full, folder read-only, results of another version, ...
         """
         home = self.home(cell.task, cell.encoder)
-        for path in self._manifests(cell.task, cell.encoder):
+        for path in _newest(home.glob("*/manifest.json")):
             read_manifest(path)  # nothing is put beside what this version does not know
         text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
         manifest = f"{text}\n".encode("utf-8", "surrogatepass")
@@ -177,6 +205,15 @@ class Store:
                 shutil.rmtree(unfinished, ignore_errors=True)
             files.replace_file(home / "current", f"{name}\n".encode())
         return replace(cell, folder=home / name)
+
+
+def _newest(paths: Iterator[Path]) -> list[Path]:
+    """Newest first; another process may delete one meanwhile."""
+    dated = []
+    for path in paths:
+        with suppress(OSError):
+            dated.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(dated, reverse=True)]
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -200,11 +237,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def _manifest(cell: CellResult) -> dict[str, Any]:
-    content = {
-        name: value
-        for name, value in asdict(cell).items()
-        if name not in {"folder", "stored", "settings", "search"}
-    }
+    content = {name: value for name, value in asdict(cell).items() if name not in _MADE}
     stored: dict[str, Any] = finite(content)
     return {"schema": SCHEMA, "harness": "mlir-harness"} | stored
 
@@ -247,13 +280,16 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
     for name in ("queries", "top"):
         pq.read_metadata(folder / f"{name}.parquet")
-    made = {"folder", "stored", "settings", "summary", "deviations", "search"}
-    known = set(CellResult.__dataclass_fields__) - made
+    return replace(_known(manifest, folder), settings=tuple(map(_setting, rows)))
+
+
+def _known(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+    """The cell that a manifest describes, without its settings."""
+    known = set(CellResult.__dataclass_fields__) - _MADE - {"summary", "deviations"}
     return CellResult(
         **{key: value for key, value in manifest.items() if key in known},
         summary=_unfinite(manifest["summary"]),
         deviations=_unfinite(manifest["deviations"]),
-        settings=tuple(map(_setting, rows)),
         folder=folder,
     )
 

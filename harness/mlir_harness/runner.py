@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
-from mlir_harness.choices import Failed
+from mlir_harness.choices import Failed, options_of
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.fetching.equip import Lacking
@@ -254,6 +254,7 @@ def _compute(
                 "notes": tally.notes,
             },
             "environment": environment.describe(),
+            "device": _device(encoder, prepared.request),
         },
     )
     if store is None:
@@ -268,3 +269,9 @@ def _compute(
             reason=f"cannot write results: {described(error)}",
             hint="Run again with --debug for the traceback.",
         )
+
+
+def _device(encoder: ReadyEncoder, request: Request) -> str:
+    """What was asked for: auto, cpu or cuda."""
+    asked = {**request.offered, **options_of(encoder.choice, request)}
+    return str(asked.get("device", "auto"))

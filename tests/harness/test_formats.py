@@ -32,7 +32,7 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
     for cell in held["cells"]:
         assert list(cell) == [
             *("encoder", "task", "split", "data", "status", "reason", "hint"),
-            *("fingerprints", "summary", "deviations", "settings", "folder", "search"),
+            *("fingerprints", "summary", "deviations", "settings", "folder", "search", "precision"),
         ]
         for setting in cell["settings"]:
             assert list(setting) == [
