@@ -46,7 +46,7 @@ BAD_ENCODERS = {
     "ragged": "returned rows of different lengths",
     "words": "not numbers",
     "nothing": "not numbers",
-    "uneven": "24 dimensions here and of 20 elsewhere",
+    "uneven": "24 dimensions here and of 20 dimensions elsewhere",
     "bad_factory": "cannot be loaded: KeyError: 'weights'",
     "exiting_factory": "cannot be loaded: SystemExit: no GPU",
     "no_encoder": "made a str, not an encoder",
