@@ -22,7 +22,7 @@ from mlir_harness import registry
 from mlir_harness.choices import check_options, of_either_kind
 from mlir_harness.doctor.diagnosis import Diagnosis, Finding, Order, State
 from mlir_harness.errors import UsageError
-from mlir_harness.registry import Choice, Kind
+from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request
 
 TIMEOUT = 300.0  # seconds that a check may take
@@ -45,10 +45,12 @@ def patients(names: Sequence[str]) -> list[Patient]:
     """
     found: list[Patient] = []
     if "all" in names:
-        found += [Patient(choice, kind) for kind in Kind for choice in registry.everything(kind)]
+        found += [
+            Patient(choice, kind) for kind in EVALUATED for choice in registry.everything(kind)
+        ]
         found += [
             Patient(Choice(f"{plugin.name}:…", plugin, wanted=False), kind)
-            for kind in Kind
+            for kind in EVALUATED
             for plugin in registry.plugins(kind)
             if plugin.scheme
         ]
