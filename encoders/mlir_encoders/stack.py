@@ -43,7 +43,8 @@ def load(
 
     device = devices.chosen(device, precision)
     try:
-        with listening() as missing:
+        # Weights are drawn at random before those of the file take their place.
+        with torch.random.fork_rng(devices=[]), listening() as missing:
             model = SentenceTransformer(
                 str(folder.path),
                 device=device,
