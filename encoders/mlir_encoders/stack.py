@@ -43,7 +43,8 @@ def load(
 
     device = devices.chosen(device, precision)
     try:
-        with listening() as missing:
+        # Modules draw random weights before they read theirs; that is nobody else's business.
+        with listening() as missing, torch.random.fork_rng(devices=[]):
             model = SentenceTransformer(
                 str(folder.path),
                 device=device,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from mlir_harness import registry
 from mlir_harness.containment import contained
 from mlir_harness.errors import Broken, HarnessError, Unavailable, UnknownName, UsageError
-from mlir_harness.registry import Choice, Kind
+from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request
 from mlir_harness.text import described, did_you_mean, plain
 
@@ -65,13 +65,13 @@ def of_either_kind(name: str) -> list[Choice]:
         UsageError: more than one thing of a kind has it.
     """
     found = []
-    for kind in Kind:
+    for kind in EVALUATED:
         with suppress(UnknownName):
             found.append(registry.resolve(kind, name))
     if not found:
         raise UnknownName(
             f"no encoder or task is called {plain(name)!r}",
-            did_you_mean(name, registry.known_names(*Kind)),
+            did_you_mean(name, registry.known_names(*EVALUATED)),
         )
     return found[:1] if not found[0].plugin.distribution else found
 

@@ -36,6 +36,7 @@ _Used = TypeVar("_Used")
 # thousands, 150 in a single one (benchmarks/ranking.py).
 MANY = 100
 _MOST_BYTES = 1 << 30  # of document vectors held for sorting
+_SAMPLE = 1 << 12  # vectors whose size is looked at
 _LOOK, _LOOKS = 16, 8  # queries looked at to choose, and how often
 
 
@@ -97,7 +98,7 @@ def rankings(
         language
         for language in languages
         if _relevant_per_query(language, numbering) >= many
-        and _sortable(len(vector_rows), vectors[language])
+        and _sortable(documents, len(vector_rows))
     ]
     used: dict[str, list[_Used]] = {setting.id: [] for setting in retrieval.settings}
     counted = [language for language in languages if language not in sort]
@@ -140,11 +141,11 @@ def _relevant_per_query(language: str, numbering: Numbering) -> float:
     return sum(len(each.documents) for each in found) / asked if asked else 0.0
 
 
-def _sortable(documents: int, vectors: Vectors) -> bool:
-    bytes_per_vector = sum(held.nbytes for held in vectors.tensors().values()) / max(
-        len(vectors), 1
-    )
-    return documents <= MOST_DOCUMENTS and documents * bytes_per_vector <= _MOST_BYTES
+def _sortable(vectors: VectorSource, documents: int) -> bool:
+    """Whether the vectors of all documents may be held at once, by the size of the first ones."""
+    some = vectors.take(np.arange(min(len(vectors), _SAMPLE)))
+    size = sum(held.nbytes for held in some.tensors().values()) / max(len(some), 1)
+    return documents <= MOST_DOCUMENTS and documents * size <= _MOST_BYTES
 
 
 def _sorted(

@@ -40,6 +40,9 @@ class Kind(StrEnum):
         return f"mlir_harness.{self.value}_schemes"
 
 
+EVALUATED = (Kind.ENCODER, Kind.TASK)  # the kinds that are named to be run, fetched, examined
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """An entry point, not yet imported."""

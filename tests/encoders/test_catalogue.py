@@ -22,6 +22,7 @@ from mlir_encoders.published import Published
 from mlir_encoders.trained import Trained
 from mlir_harness.errors import Unavailable, UsageError
 from mlir_harness.protocols import Closes, Context, Counts, Fetches, Finishes
+from mlir_harness.testing import check_encoder
 from mlir_harness.types import Role
 
 PUBLISHED = {"xlmr": catalogue.xlmr, "labse": catalogue.labse, "mdeberta": catalogue.mdeberta}
@@ -473,3 +474,10 @@ def test_each_factory_has_the_name_of_its_entry_point():
     assert {name: each.name for name, each in found.items()} == {name: name for name in found}
     assert found == PUBLISHED | TRAINED
     assert all(isinstance(each, Published | Trained) for each in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["xlmr", "labse", "mdeberta"])
+def test_each_keeps_the_contract(name: str, folders) -> None:
+    found = check_encoder(PUBLISHED[name], options={"weights": str(folders[name]), "device": "cpu"})
+    assert {each.check for each in found if each.result == "skipped"} == {"fit"}

@@ -12,10 +12,10 @@ import pytest
 from command import PLUGINS, Desk, check_golden
 from rich.console import Console, RenderableType
 
-from mlir_harness.doctor import machine, table
+from mlir_harness.doctor import machine, practice, table
 from mlir_harness.doctor.diagnosis import Diagnosis, Finding, State, exit_code
 from mlir_harness.entry_points import Flaw
-from mlir_harness.errors import Exit
+from mlir_harness.errors import Exit, UsageError
 from mlir_harness.registry import Choice, Kind, Plugin
 
 HOSTILE = "a[/b] \x1b[31m\u202e=1+1"
@@ -87,6 +87,13 @@ def test_the_table_names_state_checks_and_how_to_mend(width: int) -> None:
 )
 def test_exit_codes(diagnoses: list[Diagnosis], flawed: bool, code: Exit) -> None:
     assert exit_code(diagnoses, flawed=flawed) is code
+
+
+def test_all_is_encoders_and_tasks_and_no_command() -> None:
+    kinds = {patient.kind for patient in practice.patients(["all"])}
+    assert kinds == {Kind.ENCODER, Kind.TASK}
+    with pytest.raises(UsageError, match="no encoder or task is called 'convert'"):
+        practice.patients(["convert"])
 
 
 @pytest.fixture

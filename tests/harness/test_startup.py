@@ -37,6 +37,8 @@ finally:
         ["export", "--help"],
         ["fetch", "--help"],
         ["convert", "--help"],
+        ["doctor", "--help"],
+        ["new", "--help"],
         ["data", "verify", "--help"],
         ["data", "describe", "--help"],
         ["list", "encoders"],

@@ -50,7 +50,7 @@ def doctor(
     from mlir_harness import output, registry
     from mlir_harness.doctor import machine, practice, table
     from mlir_harness.doctor.diagnosis import exit_code
-    from mlir_harness.registry import Kind
+    from mlir_harness.registry import EVALUATED
     from mlir_harness.watch import Bars
 
     given = [name for some in names for name in some] or ["all"]
@@ -73,7 +73,7 @@ def doctor(
                 timeout=timeout or practice.TIMEOUT,
             )
             bars.stop()
-    flaws = [flaw for kind in Kind for flaw in registry.flaws(kind)] if "all" in given else []
+    flaws = [flaw for kind in EVALUATED for flaw in registry.flaws(kind)] if "all" in given else []
     printed.show(
         {
             "schema": 1,

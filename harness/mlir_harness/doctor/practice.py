@@ -22,7 +22,7 @@ from mlir_harness import registry
 from mlir_harness.choices import check_options, of_either_kind
 from mlir_harness.doctor.diagnosis import Diagnosis, Finding, Order, State
 from mlir_harness.errors import UsageError
-from mlir_harness.registry import Choice, Kind
+from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request
 
 TIMEOUT = 300.0  # seconds that a check may take
@@ -45,10 +45,12 @@ def patients(names: Sequence[str]) -> list[Patient]:
     """
     found: list[Patient] = []
     if "all" in names:
-        found += [Patient(choice, kind) for kind in Kind for choice in registry.everything(kind)]
+        found += [
+            Patient(choice, kind) for kind in EVALUATED for choice in registry.everything(kind)
+        ]
         found += [
             Patient(Choice(f"{plugin.name}:…", plugin, wanted=False), kind)
-            for kind in Kind
+            for kind in EVALUATED
             for plugin in registry.plugins(kind)
             if plugin.scheme
         ]
@@ -222,8 +224,7 @@ def _listen(process: subprocess.Popen[bytes], order: bytes, heard: _Heard, timeo
         try:
             line = lines.get(timeout=timeout)
         except queue.Empty:
-            where = f"the check `{heard.begun}`" if heard.begun else "it was made"
-            return f"nothing happened for {timeout:g} seconds while {_while(heard.begun, where)}"
+            return f"nothing happened for {timeout:g} seconds {_where(heard.begun)}"
         if line is None:
             process.wait()
             return ""
@@ -231,8 +232,8 @@ def _listen(process: subprocess.Popen[bytes], order: bytes, heard: _Heard, timeo
     return ""
 
 
-def _while(begun: str, where: str) -> str:
-    return f"{where} was carried out" if begun else where
+def _where(begun: str) -> str:
+    return f"while the check `{begun}` was carried out" if begun else "while it was made"
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
@@ -245,11 +246,10 @@ def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | Non
 
 def _ended(code: int | None, begun: str) -> str:
     """How a process ended that had more to say."""
-    where = f"while the check `{begun}` was carried out" if begun else "while it was made"
     if code is not None and code < 0:
         name = str(-code)
         with suppress(ValueError):
             name = signal.Signals(-code).name
         memory = ": most likely memory ran out" if name == "SIGKILL" else ""
-        return f"its process was ended by {name} {where}{memory}"
-    return f"its process ended with code {code} {where}"
+        return f"its process was ended by {name} {_where(begun)}{memory}"
+    return f"its process ended with code {code} {_where(begun)}"

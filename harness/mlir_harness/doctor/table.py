@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mlir_harness.doctor.diagnosis import Diagnosis, State
 from mlir_harness.entry_points import Flaw
-from mlir_harness.registry import Kind
+from mlir_harness.registry import EVALUATED, Kind
 from mlir_harness.text import plain
 
 _STYLES = {
@@ -25,7 +25,7 @@ _STYLES = {
 def plugins(found: Sequence[Diagnosis]) -> RenderableType:
     """A row for each plugin, encoders first."""
     parts: list[RenderableType] = []
-    for kind in Kind:
+    for kind in EVALUATED:
         some = [each for each in found if each.choice.plugin.kind is kind]
         if some:
             parts += [*([Text()] if parts else []), _table(kind, some)]

@@ -16,7 +16,7 @@ from mlir_harness.fetching.web import Web
 from mlir_harness.loading import make_task
 from mlir_harness.making import home, make_encoder
 from mlir_harness.protocols import Download, Encoder, Fetches, Isolated
-from mlir_harness.registry import Choice, Kind
+from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 
@@ -141,7 +141,7 @@ def environment(choice: Choice, request: Request, watcher: Watcher) -> str:
 
 def _choices(name: str) -> list[Choice]:
     if name == "all":
-        return [choice for kind in Kind for choice in registry.everything(kind)]
+        return [choice for kind in EVALUATED for choice in registry.everything(kind)]
     return of_either_kind(name)
 
 
