@@ -63,14 +63,14 @@ def set_threads() -> None:
         torch.set_num_threads(min(torch.get_num_threads(), processors()))
 
 
-def processors() -> int:
+def processors(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Processors this process may use; torch counts the machine's, whatever a container allows."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup, or the quota is "max"
+        share, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(cores, round(int(share) / int(period))))
+    except (OSError, ValueError):  # no such file, or the quota is "max"
         return cores
 
 
