@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -31,7 +32,7 @@ class Batch:
     truncated: int
 
 
-def batches(counts: IntArray, budget: int) -> Iterator[IntArray]:
+def batches(counts: IntArray, budget: int, call: float = math.inf) -> Iterator[IntArray]:
     """Split texts into batches whose padded size stays within a token budget.
 
     Longest first, so that the batch that needs the most memory is met at once and not after an
@@ -41,6 +42,8 @@ def batches(counts: IntArray, budget: int) -> Iterator[IntArray]:
         counts: (n,) tokens per text, after truncation.
         budget: the most tokens a batch may hold, padding included (longest text x texts). A text
             longer than that is a batch of its own.
+        call: what one more batch costs, in tokens. A batch ends where its padding would cost
+            more than that.
 
     Yields:
         The rows of one batch, int64; together they are a permutation of 0..n-1. Write results
@@ -49,7 +52,7 @@ def batches(counts: IntArray, budget: int) -> Iterator[IntArray]:
     order = longest_first(counts)
     start = 0
     while start < len(order):
-        rows = taken(order, start, counts, budget)
+        rows = taken(order, start, counts, budget, call)
         yield rows
         start += len(rows)
 
@@ -59,12 +62,14 @@ def longest_first(counts: IntArray) -> IntArray:
     return np.argsort(-counts, kind="stable").astype(np.int64, copy=False)
 
 
-def taken(order: IntArray, start: int, counts: IntArray, budget: int) -> IntArray:
+def taken(order: IntArray, start: int, counts: IntArray, budget: int, call: float) -> IntArray:
     """The rows of the batch that begins at order[start]; see `batches`."""
     if budget < 1:
         raise ValueError(f"a batch needs room for at least one token, not {budget}")
     longest = max(1, int(counts[order[start]]))
-    return order[start : start + max(1, budget // longest)]
+    rows = order[start : start + max(1, budget // longest)]
+    padding = np.cumsum(longest - counts[rows])
+    return rows[: max(1, int(np.searchsorted(padding, call, side="right")))]
 
 
 @dataclass(frozen=True, slots=True)

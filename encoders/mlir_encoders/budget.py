@@ -5,6 +5,7 @@ Knows nothing of devices: what is free, and what running out looks like, `Memory
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -50,22 +51,24 @@ class Budget:
             take `most` unmeasured.
         longest: tokens of the longest text that was measured. Attention makes a token of a
             longer text dearer.
+        call: what one more batch costs, in tokens; padding may cost as much.
     """
 
     tokens: int
     most: int
     trial: int | None = None
     longest: int = 0
+    call: float = math.inf
 
     @classmethod
-    def fixed(cls, tokens: int) -> Budget:
+    def fixed(cls, tokens: int, call: float = math.inf) -> Budget:
         """So many, or fewer once memory has run out."""
-        return cls(tokens, tokens)
+        return cls(tokens, tokens, call=call)
 
     @classmethod
-    def found(cls, most: int, trial: int) -> Budget:
+    def found(cls, most: int, trial: int, call: float = math.inf) -> Budget:
         """As many as fit, at most `most`; a first batch of `trial` tokens tells."""
-        return cls(min(trial, most), most, min(trial, most))
+        return cls(min(trial, most), most, min(trial, most), call=call)
 
     def starts(self, longest: int) -> bool:
         """Prepare for texts of at most `longest` tokens; whether their first batch is measured."""
@@ -124,7 +127,7 @@ def within(
     measuring = len(order) > 0 and budget.starts(int(lengths[order[0]]))
     start = 0
     while start < len(order):
-        rows = taken(order, start, lengths, budget.tokens)
+        rows = taken(order, start, lengths, budget.tokens, budget.call)
         longest = max(1, int(lengths[rows[0]]))
         padded = longest * len(rows)
         if measuring:

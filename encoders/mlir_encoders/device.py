@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CPU_TOKEN_BUDGET = 1_536
 CUDA_TOKEN_BUDGET = 32_768
 _CUDA_TRIAL = 4_096
+# What one more batch costs, in tokens: Python and the launching of kernels.
+_CPU_CALL = 256
+_CUDA_CALL = 2_048
 # What torch says where it raises no OutOfMemoryError: its CPU allocators, cuBLAS, cuDNN.
 _RAN_OUT = (
     "not enough memory",
@@ -60,24 +63,24 @@ def set_threads() -> None:
         torch.set_num_threads(min(torch.get_num_threads(), processors()))
 
 
-def processors() -> int:
+def processors(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Processors this process may use; torch counts the machine's, whatever a container allows."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup, or the quota is "max"
+        share, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(cores, round(int(share) / int(period))))
+    except (OSError, ValueError):  # no such file, or the quota is "max"
         return cores
 
 
 def budget(device: torch.device, asked: int | None) -> Budget:
     """Tokens a batch on this device: as asked, else what is worth it and, on a GPU, fits."""
-    if asked is not None:
-        return Budget.fixed(asked)
-    if device.type == "cuda":
-        return Budget.found(CUDA_TOKEN_BUDGET, _CUDA_TRIAL)
-    return Budget.fixed(CPU_TOKEN_BUDGET)
+    gpu = device.type == "cuda"
+    call = _CUDA_CALL if gpu else _CPU_CALL
+    if gpu and asked is None:
+        return Budget.found(CUDA_TOKEN_BUDGET, _CUDA_TRIAL, call)
+    return Budget.fixed(asked or CPU_TOKEN_BUDGET, call)
 
 
 def copied(features: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

@@ -173,7 +173,7 @@ class SentenceEncoder:
         """The batches that `encode` runs, unless it finds a better budget on the way."""
         fed = self._feed(texts, role)
         budget = self._budgeted(self.model(), fed)
-        yield from map(fed.batch, batches(fed.lengths, budget.most))
+        yield from map(fed.batch, batches(fed.lengths, budget.most, budget.call))
 
     def _feed(self, texts: Sequence[str], role: Role) -> Feed:
         model, prompt = self.model(), self._prompt(role)

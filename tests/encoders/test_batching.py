@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,20 @@ def test_no_batch_could_take_the_next_text_too(counts, budget):
     found = list(batches(counts, budget))
     for batch in found[:-1]:
         assert max(1, counts[batch].max()) * (len(batch) + 1) > budget
+
+
+@given(counts_of_texts, st.integers(1, 5_000), st.integers(0, 300))
+def test_a_batch_ends_where_padding_would_cost_more_than_another_batch(counts, budget, call):
+    def padding(rows):
+        return int(max(1, counts[rows].max()) * len(rows) - counts[rows].sum())
+
+    found = list(batches(counts, budget, call))
+    assert sorted(row for batch in found for row in batch) == list(range(len(counts)))
+    for batch, following in pairwise(found):
+        longer = [*batch, following[0]]
+        full = max(1, counts[batch].max()) * len(longer) > budget
+        assert padding(batch) <= call
+        assert full or padding(longer) > call
 
 
 @given(counts_of_texts, st.integers(1, 5_000))

@@ -20,7 +20,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from mlir_encoders import device
 from mlir_encoders.sentence import SentenceEncoder, create
+from mlir_harness import rank
 from mlir_harness.errors import EncoderError
 from mlir_harness.protocols import Context
 from mlir_harness.types import Role
@@ -167,6 +169,20 @@ def test_no_more_threads_than_processors_unless_the_user_wants_them(
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     encode(create(str(bert), device="cpu"), ["x"])
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("processors", [device.processors, rank.processors])
+def test_a_containers_share_of_the_processors_counts(processors, tmp_path):
+    quota = tmp_path / "cpu.max"
+    everything = processors(quota)
+    for said, found in (
+        ("max 100000", everything),
+        ("10000000 100000", everything),
+        ("100000 100000", 1),
+        ("20000 100000", 1),
+    ):
+        quota.write_text(f"{said}\n")
+        assert processors(quota) == found
 
 
 @gpu

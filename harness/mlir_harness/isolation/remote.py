@@ -147,7 +147,9 @@ class RemoteEncoder:
         reported = Reported(context.progress)
         request = _about(Kind.ENCODE, texts, context)
         answer = self._asked(request, f"{len(texts)} {context.role.value} texts", reported)
-        return _vectors(expected(answer, Kind.VECTORS))
+        for said in expected(answer, Kind.VECTORS).fields.get("notes", ()):
+            context.note(said)
+        return _vectors(answer)
 
     def close(self) -> None:
         """End the worker; the next call starts another."""

@@ -7,7 +7,7 @@ imports is the vocabulary, the protocols, and what makes plugins.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from mlir_harness.protocols import (
 from mlir_harness.registry import Choice, Plugin
 from mlir_harness.types import Role
 from mlir_harness.vectors import as_vectors
+
+_NOTES = 20  # of one request; an encoder that says more says it in vain
 
 
 def main(reads: int, writes: int) -> None:
@@ -103,10 +105,13 @@ class Desk:
 
     def _encode(self, request: Message) -> Message:
         texts = wire.unpacked(request.arrays)
-        context = self._context(request)
+        notes: list[str] = []
+        context = replace(
+            self._context(request), note=lambda said: notes.append(plain(str(said), 400))
+        )
         encoder = self._fitted or self._made()
         vectors = as_vectors(encoder.encode(texts, context), len(texts))
-        return Message(Kind.VECTORS, {}, vectors.tensors())
+        return Message(Kind.VECTORS, {"notes": notes[:_NOTES]}, vectors.tensors())
 
     def _tokens(self, request: Message) -> Message:
         encoder = self._made()
