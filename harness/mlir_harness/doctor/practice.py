@@ -25,7 +25,7 @@ from mlir_harness.errors import UsageError
 from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request
 
-TIMEOUT = 300.0  # seconds that a check may take
+TIMEOUT = 600.0  # seconds that a check may take
 _OUTPUT = 4000  # characters kept of what a plugin prints
 
 

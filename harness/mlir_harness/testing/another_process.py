@@ -22,7 +22,7 @@ from mlir_harness.text import described, plain
 from mlir_harness.types import Role
 from mlir_harness.vectors import as_vectors
 
-_SECONDS = 280
+_SECONDS = 500
 
 
 def vectors(make: Callable[..., object], options: Mapping[str, Any]) -> Vectors:
