@@ -44,6 +44,23 @@ def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options
     Raises:
         UsageError: an option is unknown or out of range.
     """
+    own = {"query_prompt": folder.prompt(Role.QUERY)}
+    own |= {"document_prompt": folder.prompt(Role.DOCUMENT)}
+    parsed = chosen({**own, **options}, name)
+    if parsed.max_tokens and folder.positions and parsed.max_tokens > folder.positions:
+        raise UsageError(
+            f"{folder.name} takes at most {folder.positions} tokens, not {parsed.max_tokens}",
+            f"use max_tokens={folder.positions} or less",
+        )
+    return parsed
+
+
+def chosen(options: Mapping[str, Any], name: str) -> Options:
+    """What a user chose, whatever the model; see `parse`.
+
+    Raises:
+        UsageError: an option is unknown, or can never be right.
+    """
     known = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
     for option in options:
         if option not in known:
@@ -53,8 +70,8 @@ def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options
                 f"did you mean {close[0]}?" if close else f"its options: {', '.join(known)}",
             )
     parsed = Options(
-        query_prompt=str(options.get("query_prompt", folder.prompt(Role.QUERY))),
-        document_prompt=str(options.get("document_prompt", folder.prompt(Role.DOCUMENT))),
+        query_prompt=str(options.get("query_prompt", "")),
+        document_prompt=str(options.get("document_prompt", "")),
         precision=_choice("precision", options, ("fp32", "bf16", "fp16")),
         max_tokens=_count("max_tokens", options),
         device=_choice("device", options, ("auto", "cpu", "cuda")),
@@ -62,11 +79,6 @@ def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options
     )
     if parsed.precision == "fp16" and parsed.device == "cpu":
         raise UsageError("fp16 runs on a GPU only", "use precision=bf16 or fp32 with device=cpu")
-    if parsed.max_tokens and folder.positions and parsed.max_tokens > folder.positions:
-        raise UsageError(
-            f"{folder.name} takes at most {folder.positions} tokens, not {parsed.max_tokens}",
-            f"use max_tokens={folder.positions} or less",
-        )
     return parsed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from mlir_encoders import checks, conversion
 from mlir_encoders.hub_files import HubFiles
 from mlir_encoders.model_folder import ModelFolder
-from mlir_encoders.options import parse
+from mlir_encoders.options import chosen, parse
 from mlir_encoders.sentence import About, SentenceEncoder
 from mlir_harness.errors import Unavailable
 from mlir_harness.protocols import Download
@@ -70,6 +69,7 @@ class Published:
             UsageError: an option is unknown or out of range.
         """
         given = {"device": device, "precision": precision, "token_budget": token_budget, **options}
+        self._check(given, self.name)  # before gigabytes are fetched for what is then refused
         about = About(
             self.name,
             languages=self.languages,
@@ -105,11 +105,7 @@ class Published:
             Unavailable, UsageError: see `__call__`.
         """
         name = about.name
-        precision = str(given.get("precision"))
-        if precision in self.refuses:
-            raise Unavailable(
-                f"{name} {self.refuses[precision]}", "use --precision bf16, or fp32 (the default)"
-            )
+        self._check(given, name)
         checks.check_architecture(folder, name, self.model_type)
         checks.check_stack(folder, name, stack)
         folder.check()
@@ -137,6 +133,14 @@ class Published:
         if any(each.path in CONVERTED for each in self.hub.files):
             conversion.convert(Path(files))
 
+    def _check(self, given: Mapping[str, Any], name: str) -> None:
+        """Raise UsageError or Unavailable if no weights could make these options right."""
+        precision = chosen(given, name).precision
+        if precision in self.refuses:
+            raise Unavailable(
+                f"{name} {self.refuses[precision]}", "use --precision bf16, or fp32 (the default)"
+            )
+
     @property
     def _vectors(self) -> str:
         return "mean of its tokens" if self.stack == MEAN_POOLING else "with its own layers"
@@ -163,7 +167,7 @@ class Published:
             lacking = self._lacking(fetched)
             reason = f"{self.name}: {fetched} lacks {', '.join(lacking)}"
             if lacking == [new for old, new in CONVERTED.items() if (fetched / old).is_file()]:
-                hint = f"mlir-harness convert {shlex.quote(str(fetched))}"
+                reason += ", which fetching makes of the pickle that is there"
         elif cached is not None:
             pickled = any((cached / pickle).is_file() for pickle in CONVERTED)
             reason = (

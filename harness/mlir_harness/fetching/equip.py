@@ -90,7 +90,8 @@ def _lacks(failed: Failed, request: Request) -> Wanted | None:
     if wanted is None:
         return None
     missing = wanted.missing()
-    return missing if missing.downloads or missing.finish else None
+    unfinished = missing.finish and f"mlir-harness fetch {needs.name(choice)}" in error.hint
+    return missing if missing.downloads or unfinished else None
 
 
 def _advise(failed: Failed, request: Request, *, fetchable: bool) -> None:
