@@ -127,6 +127,11 @@ def _flood(texts: Any, context: Any) -> None:
         sys.stderr.write("x" * 50_000 + "\n")
 
 
+def _flood_forever(texts: Any, context: Any) -> None:
+    while True:
+        os.write(2, b"x" * 50_000)
+
+
 def _hold(texts: Any, context: Any) -> None:
     """Three seconds in which no other thread gets a turn."""
     end = time.monotonic() + 3
@@ -170,6 +175,7 @@ FAULTS: dict[str, Callable[[Sequence[str], Context], Any]] = {
     "everywhere": _everywhere,
     "closes": lambda texts, context: (os.closerange(3, 64), time.sleep(60)),
     "flood": _flood,
+    "floods_forever": _flood_forever,
     "holds": _hold,
     "memory": _memory,
     "greedy": _greed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +222,39 @@ def test_a_batch_that_takes_too_long_is_ended_and_not_tried_again(make: Make) ->
     assert "--timeout" in caught.value.hint
     assert time.monotonic() - start < 20
     assert not encoder._line._worker.open
+
+
+def test_time_passes_while_our_own_reader_is_slower_than_a_flood(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            time.sleep(0.05)
+            if time.monotonic() > end:
+                pytest.fail("it goes on for ever")
+            return len(text)
+
+    encoder = make("floods_forever", Patience(1.0))
+    end = time.monotonic() + 20
+    monkeypatch.setattr(sys, "stderr", Slow())
+    with pytest.raises(EncoderError, match="finished no batch in 1 s; it last said: xxx"):
+        encode(encoder)
+
+
+def test_a_worker_that_cannot_start_leaves_no_descriptor_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pipe(made: list[int], real: Callable[[], tuple[int, int]] = os.pipe) -> tuple[int, int]:
+        made.append(1)
+        if len(made) == 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real()
+
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    monkeypatch.setattr(os, "pipe", partial(pipe, []))
+    with pytest.raises(Unavailable, match="Too many open files"):
+        Worker(origin("sound").place, Patience(60.0))
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
 
 
 @pytest.mark.slow
