@@ -23,11 +23,11 @@ from mlir_harness.testing import (
     TASK_CHECKS,
     check_encoder,
     check_task,
+    conduct,
     loadable_of,
     outcomes,
     specimen_of,
 )
-from mlir_harness.testing import conduct
 from mlir_harness.types import Collection, Provenance, Retrieval, Setting, SettingKind
 from mlir_tasks import lareqa
 

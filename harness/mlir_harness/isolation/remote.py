@@ -83,14 +83,14 @@ def look(origin: Origin) -> Made:
             f"{error.death.message}",
             error.death.hint,
         ) from error
-    name = f"{choice.plugin.kind.value} {plain(choice.label)} cannot be loaded"
-    with understood(Unavailable, name):
-        return _made(choice, expected(answer, Kind.MADE))
+    return described(choice, answer)
 
 
-def _made(choice: Choice, answer: Message) -> Made:
-    with wire.reading():
-        told = answer.fields
+def described(choice: Choice, answer: Message) -> Made:
+    """What a worker's answer says of the encoder that it was to make; raises as `look` does."""
+    what = f"{choice.plugin.kind.value} {plain(choice.label)} cannot be loaded: {_ANSWER}"
+    with understood(Unavailable, what), wire.reading():
+        told = expected(answer, Kind.MADE).fields
         if "wrong" in told:
             raise made_a(choice, *told["wrong"])
         info, wanted = told["info"], told["environment"]

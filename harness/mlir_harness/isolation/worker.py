@@ -106,9 +106,7 @@ class Desk:
     def _encode(self, request: Message) -> Message:
         texts = wire.unpacked(request.arrays)
         notes: list[str] = []
-        context = replace(
-            self._context(request), note=lambda said: notes.append(plain(str(said), 400))
-        )
+        context = replace(self._context(request), note=lambda said: notes.append(str(said)[:400]))
         encoder = self._meant(request)
         vectors = as_vectors(encoder.encode(texts, context), len(texts))
         return Message(Kind.VECTORS, {"notes": notes[:_NOTES]}, vectors.tensors())
