@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 from plugins_for_tests import letters
 
 from mlir_harness.errors import DataError, Unavailable, UsageError
+from mlir_harness.isolation import wire
 from mlir_harness.protocols import Context, EncoderInfo, Environment
 from mlir_harness.types import Collection, Role
 
@@ -121,10 +123,24 @@ def _everywhere(texts: Any, context: Any) -> None:
     time.sleep(60)
 
 
+def _misreport(texts: Any, context: Any) -> None:
+    """Messages that are whole, and say nothing that can be used."""
+    parts = wire.buffers(wire.Message(wire.Kind.PROGRESS, {"done": ["many"]}))
+    for fd in range(3, 64):
+        with suppress(OSError):
+            os.write(fd, b"".join(parts))
+    time.sleep(60)
+
+
 def _flood(texts: Any, context: Any) -> None:
     """More than a pipe holds; nobody may wait for anybody."""
     for _ in range(40):
         sys.stderr.write("x" * 50_000 + "\n")
+
+
+def _flood_forever(texts: Any, context: Any) -> None:
+    while True:
+        os.write(2, b"x" * 50_000)
 
 
 def _hold(texts: Any, context: Any) -> None:
@@ -168,8 +184,10 @@ FAULTS: dict[str, Callable[[Sequence[str], Context], Any]] = {
     "children": _children,
     "garbage": _garbage,
     "everywhere": _everywhere,
+    "misreports": _misreport,
     "closes": lambda texts, context: (os.closerange(3, 64), time.sleep(60)),
     "flood": _flood,
+    "floods_forever": _flood_forever,
     "holds": _hold,
     "memory": _memory,
     "greedy": _greed,

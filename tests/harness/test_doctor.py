@@ -64,6 +64,24 @@ def drawn(what: list[RenderableType], width: int) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
+class Counted(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def test_of_what_a_plugin_prints_only_the_end_is_read() -> None:
+    log = Counted(("x" * 100_000 + "🫖" * 4000).encode())
+    assert practice._end_of(log) == "🫖" * 4000
+    assert log.count == 16_000
+    assert practice._end_of(io.BytesIO(b"little")) == "little"
+
+
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_table_names_state_checks_and_how_to_mend(width: int) -> None:
     facts = {"python": "3.11.7", "cache": "/somewhere: 1.2 GB, 40.0 GB free"}

@@ -89,9 +89,10 @@ def process(cache: Path, **env: str) -> subprocess.Popen[str]:
 
 
 def kept(cache: Path) -> list[str]:
-    """What lies where environments are kept, and in them."""
+    """What lies where environments are kept, and in them; but for locks."""
     found = (cache / "environments").rglob("*")
-    return sorted(path.name for path in found if len(path.relative_to(cache).parts) < 4)
+    names = [path.name for path in found if len(path.relative_to(cache).parts) < 4]
+    return sorted(name for name in names if not name.endswith(".lock"))
 
 
 def test_an_environment_holds_what_was_asked_for_and_is_found_again(
@@ -160,9 +161,12 @@ def test_what_cannot_be_built_leaves_nothing_and_can_be_mended(wheels: Path, cac
     assert "more>=7" in refused.value.message
     assert "\n" not in refused.value.message
     assert kept(cache) == []
+    # Else who waits for it and who comes later would build in one folder at once.
+    assert len(list((cache / "environments").glob("*.lock"))) == 1
     write_wheel(wheels, "more", "7.1")
     build(more, cache)
     assert environments.find(more, cache)
+    assert not list((cache / "environments").glob("*.lock"))
 
 
 def test_packages_that_exclude_each_other_are_named(wheels: Path, cache: Path) -> None:

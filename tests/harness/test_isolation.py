@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,14 @@ from mlir_harness.errors import (
     Unavailable,
     UsageError,
 )
-from mlir_harness.isolation import place, remote
+from mlir_harness.isolation import housing, place, remote
+from mlir_harness.isolation.line import Line
 from mlir_harness.isolation.origin import Origin
 from mlir_harness.isolation.process import Patience, Worker
 from mlir_harness.isolation.remote import RemoteEncoder
-from mlir_harness.protocols import Closes, Context, Counts, Encoder, Fits
+from mlir_harness.isolation.wire import Kind, Message
+from mlir_harness.protocols import Closes, Context, Counts, Encoder, EncoderInfo, Environment, Fits
+from mlir_harness.request import Request, Silent
 from mlir_harness.types import Collection, Role
 
 Make = Callable[..., RemoteEncoder]
@@ -151,6 +157,7 @@ DEATHS = {
     "forks_and_exits": "exit code 5; it last said: �.31mlast words�",
     "killed": r"was killed by SIGKILL",
     "everywhere": "sent a message that begins with b'Load'",
+    "misreports": r"sent a message that cannot be read \(ValueError\)",
     "closes": "closed its channel to the harness",
 }
 
@@ -219,6 +226,39 @@ def test_a_batch_that_takes_too_long_is_ended_and_not_tried_again(make: Make) ->
     assert "--timeout" in caught.value.hint
     assert time.monotonic() - start < 20
     assert not encoder._line._worker.open
+
+
+def test_time_passes_while_our_own_reader_is_slower_than_a_flood(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            time.sleep(0.05)
+            if time.monotonic() > end:
+                pytest.fail("it goes on for ever")
+            return len(text)
+
+    encoder = make("floods_forever", Patience(1.0))
+    end = time.monotonic() + 20
+    monkeypatch.setattr(sys, "stderr", Slow())
+    with pytest.raises(EncoderError, match="finished no batch in 1 s; it last said: xxx"):
+        encode(encoder)
+
+
+def test_a_worker_that_cannot_start_leaves_no_descriptor_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pipe(made: list[int], real: Callable[[], tuple[int, int]] = os.pipe) -> tuple[int, int]:
+        made.append(1)
+        if len(made) == 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real()
+
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    monkeypatch.setattr(os, "pipe", partial(pipe, []))
+    with pytest.raises(Unavailable, match="Too many open files"):
+        Worker(origin("sound").place, Patience(60.0))
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
 
 
 @pytest.mark.slow
@@ -316,6 +356,50 @@ def test_an_encoder_is_fitted_to_documents_that_stay_here(make: Make, tmp_path: 
     assert fitted.encode(["a", "b"], context).tensors()["matrix"].tolist() == expected
 
 
+def test_one_that_is_not_fitted_does_not_answer_as_one_that_was(make: Make) -> None:
+    encoder = make("fitting")
+    context = Context(Role.QUERY, ["de"])
+    assert len(encoder.fit(documents(2)).encode(["a"], context)) == 1
+    with pytest.raises(Exception, match="de"):  # it knows no documents
+        encoder.encode(["a"], context)
+
+
+class Answering(Line):
+    """A line to a worker that answers all alike."""
+
+    answer: Message
+
+    def ask(self, *_: Any) -> Message:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Message(Kind.FITTED),
+        Message(Kind.VECTORS),
+        Message(Kind.VECTORS, {"notes": 7}),
+        Message(Kind.VECTORS, {"notes": []}, {"matrices": np.zeros((1, 1))}),
+        Message(Kind.COUNTED),
+        Message(Kind.FAILED),
+        Message(Kind.FAILED, {"names": [], "message": "", "hint": "", "trace": ""}),
+        Message(Kind.MADE, {"info": {"age": 3}, "environment": None}),
+        Message(Kind.MADE, {"wrong": ["one"]}),
+    ],
+)
+def test_answers_that_make_no_sense_are_errors_of_the_encoder(answer: Message) -> None:
+    start, made = origin("sound"), remote.Made(EncoderInfo(revision="1"), counts=True)
+    line = Answering(start, "")
+    line.answer = answer
+    encoder = RemoteEncoder(start, made, line=line)
+    with pytest.raises(EncoderError, match=r"not what the harness asked|vectors that are none"):
+        encode(encoder, ["a"])
+    with pytest.raises(EncoderError, match="not what the harness asked for"):
+        encoder.tokens(["a"], CONTEXT)
+    with pytest.raises(Unavailable, match="sound cannot be loaded"):
+        remote.described(start.choice, answer)
+
+
 def test_a_fitted_encoder_that_dies_is_fitted_again(make: Make, tmp_path: Path) -> None:
     fitted = make("fitting_killed_once").fit(documents(5, 3))
     answer = fitted.encode(["a"], Context(Role.QUERY, ["de"]))
@@ -341,10 +425,17 @@ def test_edited_code_does_not_make_vectors_under_its_old_name(
     again.close()
 
 
-def test_options_that_cannot_be_sent_are_refused() -> None:
+def test_options_that_cannot_be_sent_are_refused(tmp_path: Path) -> None:
     choice = registry.resolve(registry.Kind.ENCODER, "hashing")
     with pytest.raises(UsageError, match="option dimension is a object"):
         remote.create(choice, {"dimension": object()}, {}, 60.0, lambda _: None)
+    made = remote.Made(EncoderInfo(revision="1"), environment=Environment(("nothing==1",), "3.11"))
+    request, odd = (
+        Request(["hashing"], [], cache_dir=tmp_path, download=True),
+        {"dimension": object()},
+    )
+    with pytest.raises(UsageError, match="option dimension is a object"):
+        housing.housed(choice, made, odd, {}, request, Silent())
     with pytest.raises(UsageError, match="hashing has no option 'dimensions'"):
         remote.create(choice, {"dimensions": "3"}, {}, 60.0, lambda _: None)
 

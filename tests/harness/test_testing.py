@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from mlir_harness.testing import (
     TASK_CHECKS,
     check_encoder,
     check_task,
+    conduct,
     loadable_of,
     outcomes,
     specimen_of,
@@ -245,25 +246,50 @@ def test_the_process_is_as_before_after_a_meddling_encoder_was_checked() -> None
     random.setstate(state)
 
 
-def test_a_child_that_is_left_running_is_named() -> None:
-    children: list[subprocess.Popen[bytes]] = []
+class Parent:
+    """Has a process of its own, which it starts when it first encodes."""
 
-    def encode(texts: Sequence[str], _: Context) -> np.ndarray:
-        if not children:
-            children.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1))
+    info = EncoderInfo(revision="1")
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def encode(self, texts: Sequence[str], _: Context) -> np.ndarray:
+        if self._child is None:
+            self._child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+            self.started.append(self._child)
         return vectors(texts)
 
-    class Closing(Made):
-        def close(self) -> None:
-            while children:
-                child = children.pop()
-                child.communicate(b"\n")
 
-    checks = [check for check in ENCODER_CHECKS if check.name == "children"]
-    specimen = specimen_of(Closing(encode))
-    specimen.reference(role="query")  # type: ignore[arg-type]
-    specimen.close()
-    assert [each.result for each in outcomes(checks, specimen)] == ["passed"]
+class Closing(Parent):
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.communicate(b"\n")
+            self._child = None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are known on Linux alone")
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_child_that_is_left_running_is_named(
+    given: bool, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conduct, "_SECONDS_TO_END", 0.2)
+    names = {"children"} if alone else {"vectors", "children"}
+    checks = [check for check in ENCODER_CHECKS if check.name in names]
+    try:
+        passed = outcomes(checks, specimen_of(Closing() if given else Closing))
+        assert {each.result for each in passed} == {"passed"}
+        found = list(outcomes(checks, specimen_of(Parent() if given else Parent)))[-1]
+        assert found.result == "failed"
+        assert "a process that it started still runs after close" in found.message
+        assert "input()" in found.message
+    finally:
+        for child in Parent.started:
+            if child.returncode is None:
+                child.communicate(b"\n")
+        Parent.started.clear()
 
 
 _CALLS = [0]

@@ -193,8 +193,7 @@ def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) ->
             code = process.poll()
         finally:
             ward.end(process)
-        log.seek(0)
-        output = log.read().decode("utf-8", "replace")[-_OUTPUT:]
+        output = _end_of(log)
     if heard.kind is not None:
         choice = replace(choice, plugin=replace(choice.plugin, kind=heard.kind))
     if not heard.ended or heard.state is None:
@@ -230,6 +229,13 @@ def _listen(process: subprocess.Popen[bytes], order: bytes, heard: _Heard, timeo
             return ""
         heard.hear(json.loads(line))
     return ""
+
+
+def _end_of(log: IO[bytes]) -> str:
+    """The last of what was printed, which may be gigabytes."""
+    most = 4 * _OUTPUT  # bytes: a character has no more than four
+    log.seek(max(0, log.seek(0, os.SEEK_END) - most))
+    return log.read(most).decode("utf-8", "replace")[-_OUTPUT:]
 
 
 def _where(begun: str) -> str:

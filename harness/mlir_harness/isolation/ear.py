@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 _KEPT = 8192  # bytes
+_PIPE = 1 << 16  # bytes
 
 
 class Ear:
@@ -25,15 +26,18 @@ class Ear:
         return self._kept.decode("utf-8", "replace")
 
     def listen(self) -> bool:
-        """Take what is there; False if no more will come."""
-        while True:
-            try:
-                data = os.read(self._fd, 1 << 16)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._kept = (self._kept + data)[-_KEPT:]
-            with suppress(OSError, ValueError, AttributeError):  # closed, or None
-                sys.stderr.write(self._decoder.decode(data))
-                sys.stderr.flush()
+        """Take what is there, as much as a pipe holds; False if no more will come.
+
+        Not all until there is nothing: who writes faster than our own reader reads has no end.
+        """
+        try:
+            data = os.read(self._fd, _PIPE)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        self._kept = (self._kept + data)[-_KEPT:]
+        with suppress(OSError, ValueError, AttributeError):  # closed, or None
+            sys.stderr.write(self._decoder.decode(data))
+            sys.stderr.flush()
+        return True

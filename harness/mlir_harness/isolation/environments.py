@@ -11,6 +11,7 @@ import secrets
 import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +99,11 @@ def build(environment: Environment, cache: Path, watcher: Watcher) -> Path:
 
     lock = place.folder.with_suffix(".lock")
     with files.locked("environments", lock, _HINT, busy):
-        try:
-            return _finished(place) or _built(place, uv, watcher)
-        finally:
-            lock.unlink(missing_ok=True)  # who waits for it makes another
+        python = _finished(place) or _built(place, uv, watcher)
+        # Only now that nothing is left to do: who waits would hold this one, who comes another.
+        with suppress(OSError):
+            lock.unlink()
+        return python
 
 
 def _finished(place: _Place) -> Path | None:

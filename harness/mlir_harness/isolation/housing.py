@@ -65,19 +65,22 @@ def housed(
         watcher: told when the environment is built, and of what went wrong and was mended.
 
     Raises:
+        UsageError: an option cannot be sent to another process.
         Unavailable: the environment is not here and was not asked for by name, or cannot be built
             here (no uv, too old a Python).
     """
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     assert made.environment is not None  # noqa: S101  or it would work here
     environment, cache = made.environment, request.cache_dir
+    # Before anything is built for them.
+    given, told = origin.sendable(options), origin.sendable(offered)
 
     def encoder(python: Path) -> RemoteEncoder:
         start = origin.foreign(
             choice,
             python,
-            options=options,
-            offered={**offered, "expected_revision": made.info.revision},
+            options=given,
+            offered={**told, "expected_revision": made.info.revision},
             patience=Patience(request.timeout),
             note=watcher.note,
         )

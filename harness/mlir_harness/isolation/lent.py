@@ -39,11 +39,12 @@ def lend(documents: Sequence[Collection], asked: Message) -> Message:
         Garbled: it asks for what there is not.
     """
     try:
-        collection = documents[asked.fields["collection"]]
-        held = {"ids": collection.ids, "texts": collection.texts}[asked.fields["what"]]
-        rows = asked.arrays["rows"].astype(np.int64)
-        return Message(Kind.LENT, {}, wire.packed(pick(held, rows)))
-    except (LookupError, TypeError) as error:
+        with wire.reading():
+            collection = documents[asked.fields["collection"]]
+            held = {"ids": collection.ids, "texts": collection.texts}[asked.fields["what"]]
+            rows = asked.arrays["rows"].astype(np.int64)
+            return Message(Kind.LENT, {}, wire.packed(pick(held, rows)))
+    except Garbled as error:
         raise Garbled("a request for texts that are not there") from error
 
 

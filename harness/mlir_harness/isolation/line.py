@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from mlir_harness.choices import made_a
-from mlir_harness.errors import EncoderError
-from mlir_harness.isolation import faults, lent
+from mlir_harness.errors import EncoderError, HarnessError
+from mlir_harness.isolation import faults, lent, wire
 from mlir_harness.isolation.origin import Origin
 from mlir_harness.isolation.process import Died, Worker
 from mlir_harness.isolation.wire import Garbled, Kind, Message
+from mlir_harness.text import plain
 from mlir_harness.types import Collection
 
 
@@ -33,7 +35,9 @@ class Line:
         def heard(message: Message) -> Message | None:
             if message.kind == Kind.BORROW:
                 return lent.lend(documents or (), message)
-            reported(*message.fields["done"])
+            with wire.reading():
+                texts, tokens, truncated = map(int, message.fields["done"])
+            reported(texts, tokens, truncated)
             return None
 
         worker = self._made()
@@ -50,10 +54,12 @@ class Line:
             worker = Worker(self._origin.place, self._origin.patience)
             try:
                 told = expected(worker.make(self._origin.request(info=False)), Kind.MADE).fields
-                if "wrong" in told:
-                    raise made_a(self._origin.choice, *told["wrong"])
+                with wire.reading():
+                    if "wrong" in told:
+                        raise made_a(self._origin.choice, *told["wrong"])
+                    source = str(told["source"])
                 # "" also in an environment where the plugin is shown but not installed.
-                if self._source and told["source"] not in {"", self._source}:
+                if self._source and source not in {"", self._source}:
                     raise EncoderError(
                         "its source was edited while it was in use", "Run the command again."
                     )
@@ -96,10 +102,28 @@ class Reported:
         self._progress(*news)
 
 
+@contextmanager
+def understood(error: type[HarnessError], what: str) -> Iterator[None]:
+    """Say that a worker sent what was not agreed, as an error of a class that is shown."""
+    try:
+        yield
+    except Garbled as garbled:
+        raise error(
+            f"{what}, which is not what the harness asked for: {plain(str(garbled))}",
+            "Something in it writes where only the harness does.",
+        ) from garbled
+
+
 def expected(answer: Message, kind: Kind) -> Message:
-    """The answer, if it is of a kind; else what went wrong is raised."""
+    """The answer, if it is of a kind; else what went wrong is raised.
+
+    Raises:
+        Garbled: it is of another kind, or what went wrong cannot be read.
+    """
     if answer.kind == Kind.FAILED:
-        raise faults.raised(answer.fields)
+        with wire.reading():
+            error = faults.raised(answer.fields)
+        raise error
     if answer.kind != kind:
         raise Garbled(f"a message of kind {answer.kind.name}, not {kind.name}")
     return answer

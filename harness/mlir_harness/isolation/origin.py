@@ -50,7 +50,7 @@ def foreign(choice: Choice, python: Path, **rest: Any) -> Origin:
     Args:
         choice: the plugin.
         python: the interpreter.
-        **rest: see Origin.
+        **rest: see Origin; options are `sendable`.
     """
     return Origin(choice, place=place.foreign(python, choice.plugin), **rest)
 

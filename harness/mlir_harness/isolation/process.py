@@ -74,36 +74,48 @@ class Worker:
         """
         self._patience = patience
         self._kills = deaths.memory_kills()
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
-        self._err, their_err = os.pipe()
-        for fd in (self._to, self._from, self._err):
-            os.set_blocking(fd, False)
-        _widen(self._from)
+        self._to = self._from = self._err = -1
         try:
-            self._process = subprocess.Popen(  # noqa: S603  our own file, an interpreter that was chosen
-                place.command(theirs_in, theirs_out),
-                stdin=subprocess.DEVNULL,
-                stdout=their_err,
-                stderr=their_err,
-                cwd=place.folder,
-                pass_fds=(theirs_in, theirs_out),
-                start_new_session=True,
-            )
+            self._process = self._started(place)
         except OSError as error:
-            self._shut()
             raise Unavailable(
                 f"{plain(str(place.python))} cannot be started in {plain(place.folder)}: "
                 f"{described(error)}",
                 "Check that both are there.",
             ) from error
-        finally:
-            for fd in (theirs_in, theirs_out, their_err):
-                os.close(fd)
         self._ear = Ear(self._err)
         self._parser = wire.parser()
         self._target = next(self._parser)
         self._answer([], patience.starting, _deaf, "did not start")
+
+    def _started(self, place: Place) -> subprocess.Popen[bytes]:
+        """The process, at the other ends of our pipes; no descriptor is left if there is none."""
+        theirs: list[int] = []
+        try:
+            reads, self._to = os.pipe()
+            theirs.append(reads)
+            self._from, writes = os.pipe()
+            theirs.append(writes)
+            self._err, says = os.pipe()
+            theirs.append(says)
+            for fd in (self._to, self._from, self._err):
+                os.set_blocking(fd, False)
+            _widen(self._from)
+            return subprocess.Popen(  # noqa: S603  our own file, an interpreter that was chosen
+                place.command(reads, writes),
+                stdin=subprocess.DEVNULL,
+                stdout=says,
+                stderr=says,
+                cwd=place.folder,
+                pass_fds=(reads, writes),
+                start_new_session=True,
+            )
+        except BaseException:
+            self._shut()
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
 
     @property
     def pid(self) -> int:
@@ -151,7 +163,10 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._shut()
+        try:
+            self._ear.listen()  # only now: while it lives, what it says may have no end
+        finally:
+            self._shut()
 
     def _shut(self) -> None:
         for name in ("_to", "_from", "_err"):
@@ -182,7 +197,7 @@ class Worker:
     ) -> Message:
         """Write requests and whatever the worker borrows, until an answer comes.
 
-        Time counts only while we wait: not so when we were stopped ourselves.
+        A turn counts as half a second at most: we may have been stopped ourselves.
         """
         left = deque(part for request in requests for part in wire.buffers(request))
         silent = idle = 0.0
@@ -191,14 +206,15 @@ class Worker:
             selector.register(self._from, selectors.EVENT_READ)
             selector.register(self._err, selectors.EVENT_READ)
             writing = False
+            before = time.monotonic()
             while True:
                 if bool(left) != writing:
                     writing = bool(left)
                     change = selector.register if writing else _unregister(selector)
                     change(self._to, selectors.EVENT_WRITE)
-                before = time.monotonic()
                 ready = {key.fd for key, _ in selector.select(_TICK)}
-                waited = min(time.monotonic() - before, 2 * _TICK)
+                now = time.monotonic()  # with the last turn's listening: our reader may be slow
+                waited, before = min(now - before, 2 * _TICK), now
                 silent, idle = silent + waited, idle + waited
                 if self._err in ready and not self._ear.listen():
                     selector.unregister(self._err)
@@ -209,8 +225,7 @@ class Worker:
                     for message in self._read():
                         if message.kind in {Kind.PROGRESS, Kind.BORROW}:
                             idle = 0.0
-                            answer = self._heard(message, heard)
-                            left += wire.buffers(answer) if answer else []
+                            left += self._heard(message, heard)
                         elif message.kind != Kind.ALIVE:
                             return message
                 elif self._process.poll() is not None:
@@ -219,18 +234,20 @@ class Worker:
                 if idle > limit:
                     raise self._given_up(f"{late} in {limit:g} s", _LONGER, again=False)
                 if silent > self._patience.silence:
-                    now = _processor_time(self.pid)
-                    if now == worked:
+                    used = _processor_time(self.pid)
+                    if used == worked:
                         hint = "Something stopped it, or it waits for what never comes."
                         words = f"gave no sign of life for {self._patience.silence:g} s"
                         raise self._given_up(words, hint)
-                    silent, worked = 0.0, now  # busy where no other thread gets a turn
+                    silent, worked = 0.0, used  # busy where no other thread gets a turn
 
     def _heard(
         self, message: Message, heard: Callable[[Message], Message | None]
-    ) -> Message | None:
+    ) -> list[memoryview]:
+        """What to write, where something is borrowed."""
         try:
-            return heard(message)
+            answer = heard(message)
+            return wire.buffers(answer) if answer else []
         except Garbled as error:
             raise self._garbled(error) from error
 
@@ -276,7 +293,6 @@ class Worker:
             code = self._process.wait(_ENDING)
         except subprocess.TimeoutExpired:
             return self._given_up("closed its channel to the harness", "An encoder must not do so.")
-        self._ear.listen()
         self.kill()
         kills = deaths.memory_kills()
         for_memory = None if kills is None or self._kills is None else kills > self._kills
@@ -287,7 +303,6 @@ class Worker:
         return self._given_up(f"sent {plain(str(error))}", hint)
 
     def _given_up(self, words: str, hint: str, *, again: bool = True) -> Died:
-        self._ear.listen()
         self.kill()
         return Died(Death(words, hint, self._ear.said, again))
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlir_harness.choices import made_a
 from mlir_harness.errors import EncoderError, Unavailable
 from mlir_harness.isolation import faults, place, wire
-from mlir_harness.isolation.line import Line, Reported, expected
+from mlir_harness.isolation.line import Line, Reported, expected, understood
 from mlir_harness.isolation.origin import Origin, sendable
 from mlir_harness.isolation.process import Died, Patience, Worker
 from mlir_harness.isolation.wire import Kind, Message
@@ -18,6 +18,8 @@ from mlir_harness.registry import Choice
 from mlir_harness.text import plain
 from mlir_harness.types import Collection, IntArray
 from mlir_harness.vectors import Stored, from_tensors
+
+_ANSWER = "its process gave an answer"
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,24 @@ def look(origin: Origin) -> Made:
             f"{error.death.message}",
             error.death.hint,
         ) from error
-    told = expected(answer, Kind.MADE).fields
-    if "wrong" in told:
-        raise made_a(choice, *told["wrong"])
-    info, wanted = told["info"], told["environment"]
-    return Made(
-        EncoderInfo(**info | {"languages": tuple(info["languages"])}),
-        told["source"],
-        told["counts"],
-        told["fits"],
-        Environment(tuple(wanted["requirements"]), wanted["python"]) if wanted else None,
-    )
+    return described(choice, answer)
+
+
+def described(choice: Choice, answer: Message) -> Made:
+    """What a worker's answer says of the encoder that it was to make; raises as `look` does."""
+    what = f"{choice.plugin.kind.value} {plain(choice.label)} cannot be loaded: {_ANSWER}"
+    with understood(Unavailable, what), wire.reading():
+        told = expected(answer, Kind.MADE).fields
+        if "wrong" in told:
+            raise made_a(choice, *told["wrong"])
+        info, wanted = told["info"], told["environment"]
+        return Made(
+            EncoderInfo(**info | {"languages": tuple(info["languages"])}),
+            str(told["source"]),
+            bool(told["counts"]),
+            bool(told["fits"]),
+            Environment(tuple(wanted["requirements"]), wanted["python"]) if wanted else None,
+        )
 
 
 class RemoteEncoder:
@@ -145,21 +154,28 @@ class RemoteEncoder:
             EncoderError: its process died twice, or took too long.
         """
         reported = Reported(context.progress)
-        request = _about(Kind.ENCODE, texts, context)
-        answer = self._asked(request, f"{len(texts)} {context.role.value} texts", reported)
-        for said in expected(answer, Kind.VECTORS).fields.get("notes", ()):
+        request = _about(Kind.ENCODE, texts, context, fitted=self._documents is not None)
+        with understood(EncoderError, _ANSWER):
+            answer = self._asked(request, f"{len(texts)} {context.role.value} texts", reported)
+            answer = expected(answer, Kind.VECTORS)
+            with wire.reading():
+                notes = [str(said) for said in answer.fields["notes"]]
+        for said in notes:
             context.note(said)
         return _vectors(answer)
 
     def close(self) -> None:
         """End the worker; the next call starts another."""
-        self._line.close()
+        with understood(EncoderError, _ANSWER):
+            self._line.close()
 
     def _tokens(self, texts: Sequence[str], context: Context) -> IntArray:
         """See protocols.Counts."""
-        request = _about(Kind.TOKENS, texts, context)
-        answer = self._asked(request, "counting tokens", Reported(context.progress))
-        counted: IntArray = expected(answer, Kind.COUNTED).arrays["tokens"]
+        request = _about(Kind.TOKENS, texts, context, fitted=self._documents is not None)
+        with understood(EncoderError, _ANSWER):
+            answer = self._asked(request, "counting tokens", Reported(context.progress))
+            with wire.reading():
+                counted: IntArray = expected(answer, Kind.COUNTED).arrays["tokens"]
         return counted
 
     def _fit(self, documents: Sequence[Collection]) -> RemoteEncoder:
@@ -187,10 +203,11 @@ class RemoteEncoder:
         ) from faults.Elsewhere(death.said)
 
 
-def _about(kind: Kind, texts: Sequence[str], context: Context) -> Message:
+def _about(kind: Kind, texts: Sequence[str], context: Context, *, fitted: bool = False) -> Message:
+    """Asks the encoder that was made, or the one that it was `fitted` to."""
     names, codes = wire.coded(context.languages)
     told = {"role": context.role.value, "instruction": context.instruction, "languages": names}
-    return Message(kind, told, wire.packed(texts) | {"languages": codes})
+    return Message(kind, {**told, "fitted": fitted}, wire.packed(texts) | {"languages": codes})
 
 
 def _vectors(answer: Message) -> Stored:

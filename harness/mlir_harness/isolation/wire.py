@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -36,6 +37,15 @@ _DTYPES = frozenset({"<f4", "<f8", "<i4", "<i8", "<u4", "|u1"})
 
 class Garbled(Exception):
     """What came is no message of this version."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Take a message's fields and arrays for what they should be; Garbled where they are not."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise Garbled(f"a message that cannot be read ({type(error).__name__})") from error
 
 
 class Kind(IntEnum):

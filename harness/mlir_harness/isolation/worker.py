@@ -107,12 +107,14 @@ class Desk:
         texts = wire.unpacked(request.arrays)
         notes: list[str] = []
         context = replace(self._context(request), note=lambda said: notes.append(str(said)[:400]))
-        encoder = self._fitted or self._made()
+        encoder = self._meant(request)
         vectors = as_vectors(encoder.encode(texts, context), len(texts))
         return Message(Kind.VECTORS, {"notes": notes[:_NOTES]}, vectors.tensors())
 
     def _tokens(self, request: Message) -> Message:
-        encoder = self._made()
+        encoder = self._meant(request)
+        if not isinstance(encoder, Counts):
+            encoder = self._made()
         assert isinstance(encoder, Counts)  # noqa: S101  the harness was told
         counted = encoder.tokens(wire.unpacked(request.arrays), self._context(request))
         return Message(Kind.COUNTED, {}, {"tokens": np.asarray(counted, np.int64)})
@@ -136,6 +138,13 @@ class Desk:
             if isinstance(encoder, Closes):
                 encoder.close()
         return Message(Kind.CLOSED)
+
+    def _meant(self, request: Message) -> Encoder:
+        """The encoder as it was made, or as it was fitted last: the harness says which."""
+        if not request.fields["fitted"]:
+            return self._made()
+        assert self._fitted is not None  # noqa: S101  the harness had it fitted
+        return self._fitted
 
     def _made(self) -> Encoder:
         assert self._encoder is not None  # noqa: S101  it is made before anything else is asked

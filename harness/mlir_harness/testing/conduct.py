@@ -46,7 +46,12 @@ def _state(specimen: Specimen) -> Iterator[str]:
 
 def _children(specimen: Specimen) -> None:
     specimen.reference(Role.QUERY)
-    before = state.children()
+    # What is there already may have been started by it: a second instance starts its own, and
+    # where there is none, what was there before the first call counts.
+    before = specimen.children
+    if specimen.source.anew:
+        specimen = specimen.another()
+        before = state.children()
     specimen.vectors(ORDINARY[:4], Role.QUERY)
     specimen.close()
     end = time.monotonic() + _SECONDS_TO_END

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlir_harness.errors import EncoderError, HarnessError
 from mlir_harness.protocols import Closes, Context, Encoder, EncoderInfo, Fits, Vectors
+from mlir_harness.testing import state
 from mlir_harness.testing.checks import NotApplicable
 from mlir_harness.testing.comparing import ALIKE, shown
 from mlir_harness.testing.texts import HARD, ORDINARY, Text
@@ -42,13 +43,20 @@ class Source:
 
 @dataclass
 class Specimen:
-    """One encoder of a source, as checks use it; `options` are beyond those of the source."""
+    """One encoder of a source, as checks use it.
+
+    Attributes:
+        source: where it comes from.
+        options: beyond those of the source.
+        children: processes that ran before it was used.
+    """
 
     source: Source
     options: Mapping[str, Any] = field(default_factory=dict)
     _made: Encoder | None = None
     _fitted: Encoder | None = None
     _reference: dict[Role, Vectors] = field(default_factory=dict)
+    children: Mapping[int, str] = field(default_factory=state.children)
 
     @property
     def made(self) -> Encoder:
