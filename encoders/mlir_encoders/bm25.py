@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -74,10 +75,11 @@ def _number(name: str, value: str | float, largest: float, example: str) -> floa
 
 
 def _said(stemming: str | bool) -> bool:
-    known = {"yes": True, "no": False, "True": True, "False": False}
-    if str(stemming) not in known:
+    said = str(stemming).casefold()  # a file's true comes as "true", Python's as "True"
+    known = {"yes": True, "no": False, "true": True, "false": False}
+    if said not in known:
         raise UsageError(f"bm25 cannot work with stemming={stemming!r}", "Say yes or no.")
-    return known[str(stemming)]
+    return known[said]
 
 
 def _snowball() -> str:
@@ -186,7 +188,13 @@ class Bm25:
     def info(self) -> EncoderInfo:
         return EncoderInfo(
             revision=REVISION,
-            options={"k1": f"{self.k1:g}", "b": f"{self.b:g}", "stemming": self.stemming},
+            options={
+                "k1": repr(self.k1),
+                "b": repr(self.b),
+                "stemming": self.stemming,
+                # Words are normalised and cut by what Python knows of characters.
+                "unicode": unicodedata.unidata_version,
+            },
             similarity="dot",
             language_aware=True,
             licence="Apache-2.0",
