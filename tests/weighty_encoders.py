@@ -2,6 +2,7 @@
 
 Each is made only where all of its files are there and have been made ready. TEST_FINISH says how
 that goes wrong, and a line is added to the file `finished` for every time it is tried.
+Made ready, they lack something else if there is a TEST_LACKS; fp16 they always refuse.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from plugins_for_tests import Spelling
 
-from mlir_harness.errors import Unavailable
+from mlir_harness.errors import Refused, Unavailable
 from mlir_harness.protocols import Download, EncoderInfo
 
 POINTS = """[mlir_harness.encoders]
@@ -60,7 +61,14 @@ class Weighty:
             if not ready.exists():
                 ready.write_bytes(Path(files, one.path).read_bytes()[::-1])
 
-    def __call__(self, *, files: str, weights: str | None = None) -> Spelling:
+    def finished(self, files: str) -> bool:
+        return all(Path(files, f"{one.path}.ready").exists() for one in self.downloads(()))
+
+    def __call__(
+        self, *, files: str, weights: str | None = None, precision: str = "fp32"
+    ) -> Spelling:
+        if precision == "fp16":
+            raise Refused(f"{self.name} gives NaN in fp16", "use bf16")
         folder = Path(weights or files)
         digest = sha256()
         for one in self.downloads(()):
@@ -71,6 +79,8 @@ class Weighty:
                     f"mlir-harness fetch {self.name}, or --weights {self.name}=FOLDER",
                 )
             digest.update(ready.read_bytes())
+        if "TEST_LACKS" in os.environ:
+            raise Unavailable("there is no tokenizer", "pip install tokenizer")
         return Spelling(info=EncoderInfo(revision=digest.hexdigest()))
 
 

@@ -75,8 +75,8 @@ def _number(name: str, value: str | float, largest: float, example: str) -> floa
 
 
 def _said(stemming: str | bool) -> bool:
+    said = str(stemming).casefold()  # a file's true comes as "true", Python's as "True"
     known = {"yes": True, "no": False, "true": True, "false": False}
-    said = str(stemming).casefold()
     if said not in known:
         raise UsageError(f"bm25 cannot work with stemming={stemming!r}", "Say yes or no.")
     return known[said]
@@ -192,7 +192,8 @@ class Bm25:
                 "k1": repr(self.k1),
                 "b": repr(self.b),
                 "stemming": self.stemming,
-                "unicode": unicodedata.unidata_version,  # what is a letter, and how it folds
+                # Words are normalised and cut by what Python knows of characters.
+                "unicode": unicodedata.unidata_version,
             },
             similarity="dot",
             language_aware=True,

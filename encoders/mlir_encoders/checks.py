@@ -50,10 +50,17 @@ def check_stack(folder: ModelFolder, name: str, stack: Sequence[str]) -> None:
     if not found and tuple(stack) != ("Transformer", "Pooling"):
         _check_file(folder, name, "modules.json")
     for each, kind in zip(folder.modules, found, strict=True):
-        if kind in _WITH_CONFIG:
-            _check_file(folder, name, f"{each.get('path')}/config.json")
-        if kind == "Dense" and not list((folder.path / str(each["path"])).glob("*.safetensors")):
-            _check_file(folder, name, f"{each['path']}/model.safetensors")
+        if kind not in _WITH_CONFIG:
+            continue
+        path = each.get("path")
+        if not isinstance(path, str):
+            raise Unavailable(
+                f"{name}: modules.json in {folder.name} names no path for its {kind}",
+                folder.fetch or "copy the modules.json that save_pretrained wrote",
+            )
+        _check_file(folder, name, f"{path}/config.json".lstrip("/"))
+        if kind == "Dense" and not list((folder.path / path).glob("*.safetensors")):
+            _check_file(folder, name, f"{path}/model.safetensors".lstrip("/"))
     if found and stack and found != tuple(stack):
         raise Unavailable(
             f"{name} is made of {', '.join(stack)}; {folder.name} of {', '.join(found)}",
@@ -68,7 +75,12 @@ def check_layers(folder: ModelFolder, name: str) -> None:
     if not files:
         _check_file(folder, name, f"{folder.first}/model.safetensors".lstrip("/"))
     found = {tensor for file in files for tensor in tensor_names(file)}
-    layers = int(folder.config.get("num_hidden_layers") or 0)
+    layers = folder.config.get("num_hidden_layers") or 0
+    if not isinstance(layers, int):
+        raise Unavailable(
+            f"{name}: num_hidden_layers in the config.json of {folder.name} is {layers!r}",
+            folder.fetch or "copy the config.json that save_pretrained wrote",
+        )
     wanted = ["embeddings.word_embeddings.weight"]
     wanted += [f"encoder.layer.{layer}.output.dense.weight" for layer in range(layers)]
     for each in wanted:

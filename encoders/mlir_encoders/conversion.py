@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,12 @@ def convert(folder: Path) -> list[Converted]:
     """
     with _writing(folder), FileLock(folder / ".convert.lock"):
         model = ModelFolder(folder, str(folder)).contents
-        done = [_convert(folder, model.name(pickle)) for pickle in model.pickles]
-        if done:
-            _note(folder, done)
+        names = [model.name(pickle) for pickle in model.pickles]
+        _check_kinds(folder, names)
+        done = []
+        for name in names:
+            done.append(_convert(folder, name))
+            _note(folder, done[-1])  # at once: what is converted is not looked at again
     return done
 
 
@@ -77,11 +81,11 @@ def convert_into(folder: Path, output: Path) -> list[Converted]:
     Raises:
         Unavailable: see `convert`.
     """
-    beside = output.with_name(f".{output.name}.tmp")
     with _writing(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(beside, ignore_errors=True)
-        try:
+        # Of two at once, neither touches what the other writes.
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as private:
+            beside = Path(private, output.name)  # inside: only `private` is closed to others
             contents = ModelFolder(folder, str(folder)).contents
             for file in contents.files:
                 target = beside / contents.name(file)
@@ -92,18 +96,21 @@ def convert_into(folder: Path, output: Path) -> list[Converted]:
                 (beside / each.pickle).unlink()
             (beside / ".convert.lock").unlink(missing_ok=True)
             beside.replace(output)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     return done
+
+
+def _check_kinds(folder: Path, names: Sequence[str]) -> None:
+    """Raise `Unavailable` if one cannot be converted, before time is spent on the others."""
+    for name in names:
+        if (folder / name).name != _PICKLE:
+            raise Unavailable(
+                f"{name} in {folder} is a pickle of unknown kind; only {_PICKLE} is converted",
+                f"get the model as safetensors; if {name} is not part of it, move it away",
+            )
 
 
 def _convert(folder: Path, name: str) -> Converted:
     pickle = folder / name
-    if pickle.name != _PICKLE:
-        raise Unavailable(
-            f"{name} in {folder} is a pickle of unknown kind; only {_PICKLE} is converted",
-            f"get the model as safetensors; if {pickle.name} is not part of it, move it away",
-        )
     target = pickle.with_name(_SAFE)
     temporary = pickle.with_name(f".{_SAFE}.tmp")
     try:
@@ -154,6 +161,11 @@ def _died(pickle: Path, code: int, said: str) -> tuple[str, str]:
 
 def _explained(pickle: Path, kind: str, error: str) -> tuple[str, str]:
     return {
+        "old": (
+            f"torch {error} may run code that is in a pickle (CVE-2025-32434), so {pickle} was not "
+            "read",
+            "pip install 'torch>=2.6'",
+        ),
         "unsafe": (
             f"{pickle} is more than weights: reading it would use {error}. Nothing of it was run",
             "do not use this file; ask for safetensors where it comes from",
@@ -170,21 +182,20 @@ def _explained(pickle: Path, kind: str, error: str) -> tuple[str, str]:
     }[kind]
 
 
-def _note(folder: Path, done: list[Converted]) -> None:
+def _note(folder: Path, done: Converted) -> None:
     """Add to the record of the folder."""
     record = folder / RECORD
     try:
         known = json.loads(record.read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
-    for each in done:
-        known[each.safetensors] = {
-            "from": each.pickle,
-            "pickle_sha256": each.pickle_sha256,
-            "sha256": each.sha256,
-            "tensors": each.tensors,
-            **each.versions,
-        }
+    known[done.safetensors] = {
+        "from": done.pickle,
+        "pickle_sha256": done.pickle_sha256,
+        "sha256": done.sha256,
+        "tensors": done.tensors,
+        **done.versions,
+    }
     temporary = record.with_name(f".{RECORD}.tmp")
     temporary.write_text(f"{json.dumps({'schema': _SCHEMA, 'files': known}, indent=1)}\n", "utf-8")
     temporary.replace(record)

@@ -73,6 +73,7 @@ class Laser:
             Unavailable: a file is missing.
             UsageError: the token budget is no number.
         """
+        tokens = _tokens(token_budget)  # before weights are looked for, which may be fetched
         folder = Path(weights or files).expanduser()
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing and weights:
@@ -86,7 +87,7 @@ class Laser:
                 f"the weights of LASER are not here: no {', '.join(missing)}",
                 "mlir-harness fetch laser, or --weights laser=FOLDER",
             )
-        return LaserEncoder(folder, device, _tokens(token_budget), expected_revision)
+        return LaserEncoder(folder, device, tokens, expected_revision)
 
 
 laser = Laser()

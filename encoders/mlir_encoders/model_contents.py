@@ -20,7 +20,8 @@ _IRRELEVANT_FILES = (
     *("optimizer.*", "scheduler.*", "scaler.*", "rng_state*", "trainer_state.json"),
     *("training_args.*", "data_config.json", "train_script.py"),
     # Of DeBERTa's other half, and what the harness writes beside weights.
-    *("generator_config.json", "*.generator.bin", "fetched.json", "converted.json"),
+    *("generator_config.json", "pytorch_model.generator.bin"),
+    *("fetched.json", "converted.json"),
 )
 _IRRELEVANT_FOLDERS = ("onnx", "openvino", "coreml", "eval", "runs", "checkpoint-*", "__pycache__")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

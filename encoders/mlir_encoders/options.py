@@ -12,6 +12,10 @@ from mlir_encoders.model_folder import ModelFolder
 from mlir_harness.errors import UsageError
 from mlir_harness.types import Role
 
+_KNOWN = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
+_PRECISIONS = ("fp32", "bf16", "fp16")
+_DEVICES = ("auto", "cpu", "cuda")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -33,6 +37,27 @@ class Options:
     token_budget: int | None = None
 
 
+def check(options: Mapping[str, Any], name: str) -> None:
+    """See that options can be right, whatever the model is; see `parse`.
+
+    Raises:
+        UsageError: an option is unknown or out of range.
+    """
+    for option in options:
+        if option not in _KNOWN:
+            close = get_close_matches(option, _KNOWN, n=1)
+            raise UsageError(
+                f"{name} has no option {option!r}",
+                f"did you mean {close[0]}?" if close else f"its options: {', '.join(_KNOWN)}",
+            )
+    precision = _choice("precision", options, _PRECISIONS)
+    device = _choice("device", options, _DEVICES)
+    if precision == "fp16" and device == "cpu":
+        raise UsageError("fp16 runs on a GPU only", "use precision=bf16 or fp32 with device=cpu")
+    for option in ("max_tokens", "token_budget"):
+        _count(option, options)
+
+
 def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options:
     """What a user chose; what they did not is left to the model in `folder`.
 
@@ -44,41 +69,20 @@ def parse(options: Mapping[str, Any], folder: ModelFolder, name: str) -> Options
     Raises:
         UsageError: an option is unknown or out of range.
     """
-    own = {"query_prompt": folder.prompt(Role.QUERY)}
-    own |= {"document_prompt": folder.prompt(Role.DOCUMENT)}
-    parsed = chosen({**own, **options}, name)
+    check(options, name)
+    parsed = Options(
+        query_prompt=str(options.get("query_prompt", folder.prompt(Role.QUERY))),
+        document_prompt=str(options.get("document_prompt", folder.prompt(Role.DOCUMENT))),
+        precision=_choice("precision", options, _PRECISIONS),
+        max_tokens=_count("max_tokens", options),
+        device=_choice("device", options, _DEVICES),
+        token_budget=_count("token_budget", options),
+    )
     if parsed.max_tokens and folder.positions and parsed.max_tokens > folder.positions:
         raise UsageError(
             f"{folder.name} takes at most {folder.positions} tokens, not {parsed.max_tokens}",
             f"use max_tokens={folder.positions} or less",
         )
-    return parsed
-
-
-def chosen(options: Mapping[str, Any], name: str) -> Options:
-    """What a user chose, whatever the model; see `parse`.
-
-    Raises:
-        UsageError: an option is unknown, or can never be right.
-    """
-    known = ("device", "precision", "token_budget", "max_tokens", "query_prompt", "document_prompt")
-    for option in options:
-        if option not in known:
-            close = get_close_matches(option, known, n=1)
-            raise UsageError(
-                f"{name} has no option {option!r}",
-                f"did you mean {close[0]}?" if close else f"its options: {', '.join(known)}",
-            )
-    parsed = Options(
-        query_prompt=str(options.get("query_prompt", "")),
-        document_prompt=str(options.get("document_prompt", "")),
-        precision=_choice("precision", options, ("fp32", "bf16", "fp16")),
-        max_tokens=_count("max_tokens", options),
-        device=_choice("device", options, ("auto", "cpu", "cuda")),
-        token_budget=_count("token_budget", options),
-    )
-    if parsed.precision == "fp16" and parsed.device == "cpu":
-        raise UsageError("fp16 runs on a GPU only", "use precision=bf16 or fp32 with device=cpu")
     return parsed
 
 

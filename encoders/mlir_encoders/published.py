@@ -10,9 +10,9 @@ from typing import Any
 from mlir_encoders import checks, conversion
 from mlir_encoders.hub_files import HubFiles
 from mlir_encoders.model_folder import ModelFolder
-from mlir_encoders.options import chosen, parse
+from mlir_encoders.options import check, parse
 from mlir_encoders.sentence import About, SentenceEncoder
-from mlir_harness.errors import Unavailable
+from mlir_harness.errors import Refused, Unavailable
 from mlir_harness.protocols import Download
 
 # Pickles, and what they become.
@@ -66,10 +66,11 @@ class Published:
 
         Raises:
             Unavailable: the weights are not here, or are not those of this encoder.
+            Refused: its vectors would be worthless in that precision.
             UsageError: an option is unknown or out of range.
         """
         given = {"device": device, "precision": precision, "token_budget": token_budget, **options}
-        self._check(given, self.name)  # before gigabytes are fetched for what is then refused
+        self._check(self.name, given)  # before weights are looked for, which may be fetched
         about = About(
             self.name,
             languages=self.languages,
@@ -102,10 +103,10 @@ class Published:
             query_prompt, document_prompt: the encoder's, unless the user gives others.
 
         Raises:
-            Unavailable, UsageError: see `__call__`.
+            Unavailable, Refused, UsageError: see `__call__`.
         """
         name = about.name
-        self._check(given, name)
+        self._check(name, given)
         checks.check_architecture(folder, name, self.model_type)
         checks.check_stack(folder, name, stack)
         folder.check()
@@ -130,14 +131,19 @@ class Published:
         Raises:
             Unavailable: it cannot be done.
         """
-        if any(each.path in CONVERTED for each in self.hub.files):
+        if not self.finished(files):
             conversion.convert(Path(files))
 
-    def _check(self, given: Mapping[str, Any], name: str) -> None:
-        """Raise UsageError or Unavailable if no weights could make these options right."""
-        precision = chosen(given, name).precision
+    def finished(self, files: str) -> bool:
+        """Whether there are safetensors in the place of each pickle that was published."""
+        made = [CONVERTED[each.path] for each in self.hub.files if each.path in CONVERTED]
+        return all(Path(files, path).is_file() for path in made)
+
+    def _check(self, name: str, given: Mapping[str, Any]) -> None:
+        check(given, name)
+        precision = str(given.get("precision"))
         if precision in self.refuses:
-            raise Unavailable(
+            raise Refused(
                 f"{name} {self.refuses[precision]}", "use --precision bf16, or fp32 (the default)"
             )
 

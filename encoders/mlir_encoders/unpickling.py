@@ -15,19 +15,24 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+# Before it a pickle could run code even with weights_only (CVE-2025-32434).
+_SAFE_SINCE = (2, 6)
+
 
 def main(source: Path, target: Path) -> dict[str, Any]:
     """Write the tensors of the pickle `source` to `target`.
 
     Returns:
-        What was done: hashes, number of tensors, versions; or `error` and its `kind`: "unsafe",
-        "damaged", "odd" or "disk".
+        What was done: hashes, number of tensors, versions; or `error` and its `kind`: "old",
+        "unsafe", "damaged", "odd" or "disk".
     """
     import safetensors
     import torch
     from safetensors.torch import save_file
 
     before = _sha256(source)
+    if _release(torch.__version__) < _SAFE_SINCE:
+        return {"kind": "old", "error": str(torch.__version__)}
     try:
         loaded = torch.load(
             source,
@@ -37,10 +42,7 @@ def main(source: Path, target: Path) -> dict[str, Any]:
             mmap=zipfile.is_zipfile(source),
         )
     except Exception as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        if found:
-            return {"kind": "unsafe", "error": found[1]}
-        return {"kind": "damaged", "error": (str(error).strip() or repr(error)).splitlines()[0]}
+        return _refusal(error)
     if not isinstance(loaded, dict) or not loaded:
         return {"kind": "odd", "error": f"it holds a {type(loaded).__name__}"}
     for name, value in loaded.items():
@@ -59,6 +61,18 @@ def main(source: Path, target: Path) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "safetensors": safetensors.__version__,
     }
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:2])
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    if found:
+        return {"kind": "unsafe", "error": found[1]}
+    return {"kind": "damaged", "error": (str(error).strip() or repr(error)).splitlines()[0]}
 
 
 def _apart(tensors: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from mlir_harness import registry
 from mlir_harness.containment import contained
-from mlir_harness.errors import Broken, HarnessError, Unavailable, UnknownName, UsageError
+from mlir_harness.errors import Broken, HarnessError, Refused, UnknownName, UsageError
 from mlir_harness.registry import EVALUATED, Choice, Kind
 from mlir_harness.request import Request
 from mlir_harness.text import described, did_you_mean, plain
@@ -140,7 +140,7 @@ def blamed(choice: Choice, *, given: bool) -> Iterator[None]:
         what = f"{choice.plugin.kind.value} {plain(choice.label)}"
         said = plain(error.message)
         message = said if said.startswith(what) else f"{what}: {said}"
-        raise Unavailable(message, error.hint) from error
+        raise Refused(message, error.hint) from error
 
 
 def wrong(choice: Choice, made: Any, expected: str) -> Broken:

@@ -9,6 +9,9 @@ dimension = 256
 [encoders.ours]                   # a label of your own for one
 use = "xlmr-hybrid"
 weights = "models/ours"           # paths are relative to the file
+
+[encoders.tuned]
+use = "st:models/tuned"           # this one too, if there is such a folder; else it is an id
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from mlir_harness.errors import UsageError
 from mlir_harness.text import plain
 
 PLUGINS = ("encoders", "tasks")
+_FOLDERS = ("st:", "beir:")  # what they are followed by may be a folder
 _LABEL = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -125,7 +129,16 @@ def _entry(label: str, table: Any, where: str, path: Path) -> Entry:
     weights = texts.pop("weights", "")
     if weights:
         weights = str(path.absolute().parent / Path(weights).expanduser())
-    return Entry(use, texts, weights)
+    return Entry(_placed(use, path.absolute().parent), texts, weights)
+
+
+def _placed(use: str, folder: Path) -> str:
+    """`use` with the whole path, where it names what is in the `folder` of the file."""
+    for scheme in _FOLDERS:
+        if use.startswith(scheme):
+            place = folder / Path(use.removeprefix(scheme)).expanduser()
+            return f"{scheme}{place}" if place.is_dir() else use
+    return use
 
 
 def _text(value: Any, where: str) -> str:

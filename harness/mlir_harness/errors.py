@@ -60,6 +60,10 @@ class Broken(Unavailable):
     """
 
 
+class Refused(Unavailable):
+    """A plugin does not do what general options ask of it (a precision, say), whatever is there."""
+
+
 class FetchError(HarnessError):
     """A file cannot be downloaded, or what came is not what was announced."""
 

@@ -77,7 +77,7 @@ def home(plugin: Plugin, request: Request) -> Path:
     """The folder of the files that are fetched for an encoder; it need not exist."""
     assert request.cache_dir is not None  # noqa: S101  checked() fills it in
     own = plugin.distribution == registry.OWN
-    name = plugin.name if own else slug(f"{plugin.distribution}-{plugin.name}")
+    name = plugin.name if own else slug(f"{plugin.distribution}/{plugin.name}")
     return request.cache_dir / "encoders" / name
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
-import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -89,18 +90,17 @@ def write(kind: Kind, name: str, directory: Path) -> Path:
             f"there is {plain(str(target), 300)} already; nothing was changed",
             "Choose another name, or another folder with --directory.",
         )
-    unfinished = files.temporary(target)
     with files.writing("the package", target, _HINT):
-        try:
-            unfinished.mkdir(parents=True)
+        with suppress(FileExistsError):
+            directory.mkdir(parents=True)
+        # A name of its own each time: what a killed process left is in nobody's way.
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=directory) as private:
+            unfinished = Path(private, name)
             for place, text in _contents(kind, name):
                 file = unfinished / place
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, "utf-8", newline="\n")
             unfinished.rename(target)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
     return target
 
 

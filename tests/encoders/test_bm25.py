@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import Any
@@ -152,11 +153,20 @@ def test_fitting_leaves_the_encoder_as_it_was() -> None:
 
 
 def test_everything_that_vectors_depend_on_is_in_its_info() -> None:
-    options = create(k1="1.2", b="0.75", stemming="no").info.options
+    options = dict(create(k1="1.2", b="0.75", stemming="no").info.options)
+    assert options.pop("unicode") == unicodedata.unidata_version
     assert options == {"k1": "1.2", "b": "0.75", "stemming": "no"}
+    assert create(k1="1.2000001").info.options["k1"] == "1.2000001"
     assert create().info.options["stemming"].startswith("snowball ")
     assert create().info.language_aware
     assert create().info.similarity == "dot"
+
+
+def test_stemming_may_be_said_as_a_file_or_python_says_it() -> None:
+    for no in ("no", "No", "false", "False", False):
+        assert create(stemming=no).stemming == "no"
+    for yes in ("yes", "true", "True", True):
+        assert create(stemming=yes).stemming.startswith("snowball ")
 
 
 @pytest.mark.parametrize(

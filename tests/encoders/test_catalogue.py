@@ -20,7 +20,7 @@ from transformers import AutoModel
 from mlir_encoders import catalogue
 from mlir_encoders.published import Published
 from mlir_encoders.trained import Trained
-from mlir_harness.errors import Unavailable, UsageError
+from mlir_harness.errors import Refused, Unavailable, UsageError
 from mlir_harness.protocols import Closes, Context, Counts, Fetches, Finishes
 from mlir_harness.testing import check_encoder
 from mlir_harness.types import Role
@@ -399,6 +399,36 @@ def test_fp16_is_refused_for_mdeberta_alone(folders):
     catalogue.xlmr(weights=str(folders["xlmr"]), precision="fp16")
     rough = catalogue.mdeberta(weights=str(folders["mdeberta"]), device="cpu", precision="bf16")
     assert np.isfinite(encode(rough, TEXTS)).all()
+
+
+def test_what_is_refused_is_so_before_weights_are_looked_for(hub, tmp_path):
+    with pytest.raises(Refused, match="NaN in fp16"):
+        catalogue.mdeberta(files=str(tmp_path / "nothing"), precision="fp16")
+    for options, said in (
+        ({"max_token": 5}, "has no option 'max_token'"),
+        ({"max_tokens": "many"}, "max_tokens cannot be 'many'"),
+        ({"precision": "fp8"}, "precision cannot be 'fp8'"),
+        ({"precision": "fp16", "device": "cpu"}, "fp16 runs on a GPU only"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            catalogue.xlmr(files=str(tmp_path / "nothing"), **options)
+
+
+def test_a_module_without_a_path_is_explained(copy):
+    folder = copy("labse")
+    modules = json.loads((folder / "modules.json").read_text())
+    for place in (1, 2):
+        entry = {key: value for key, value in modules[place].items() if key != "path"}
+        spoilt = [*modules[:place], entry, *modules[place + 1 :]]
+        (folder / "modules.json").write_text(json.dumps(spoilt))
+        refused(catalogue.labse, "modules.json .* names no path", weights=str(folder))
+
+
+def test_a_number_of_layers_that_is_none_is_explained(copy):
+    folder = copy("xlmr")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": "x"}))
+    refused(catalogue.xlmr, "num_hidden_layers .* is 'x'", weights=str(folder))
 
 
 def test_a_missing_tokenizer_is_named(copy):

@@ -13,7 +13,7 @@ import torch
 from command import Desk, Done
 from safetensors.torch import load_file
 
-from mlir_encoders import conversion
+from mlir_encoders import conversion, unpickling
 from mlir_harness.errors import Unavailable
 
 
@@ -83,6 +83,44 @@ def test_files_from_before_zip_archives_are_read_too(model: Path) -> None:
     torch.save(tensors, model / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     conversion.convert(model)
     same(load_file(model / "model.safetensors"), tensors)
+
+
+def test_all_are_looked_at_before_one_is_converted(model: Path) -> None:
+    write_pickle(model, "other/weights.ckpt")
+    with pytest.raises(Unavailable, match=r"other/weights.ckpt .* is a pickle of unknown kind"):
+        conversion.convert(model)
+    assert not list(model.rglob("*.safetensors"))
+
+
+def test_what_is_done_is_recorded_though_the_next_fails(model: Path) -> None:
+    write_pickle(model, "2_Dense/pytorch_model.bin")
+    _malicious(model)
+    with pytest.raises(Unavailable, match="more than weights"):
+        conversion.convert(model)
+    assert list(json.loads((model / "converted.json").read_text())["files"]) == [
+        "2_Dense/model.safetensors"
+    ]
+
+
+def test_the_other_half_of_deberta_is_left_alone(model: Path) -> None:
+    write_pickle(model, "pytorch_model.generator.bin")
+    assert [each.pickle for each in conversion.convert(model)] == ["pytorch_model.bin"]
+
+
+def test_a_torch_that_runs_what_it_reads_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
+    found = unpickling.main(model / "pytorch_model.bin", model / "model.safetensors")
+    assert found == {"kind": "old", "error": "2.5.1+cpu"}
+    assert not (model / "model.safetensors").exists()
+
+
+def test_a_copy_is_not_stopped_by_what_a_killed_process_left(model: Path, tmp_path: Path) -> None:
+    (tmp_path / ".safe.tmp").write_text("a file of that name")
+    conversion.convert_into(model, tmp_path / "safe")
+    assert (tmp_path / "safe").stat().st_mode == model.stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "safe", ".safe.tmp"}
 
 
 class Malice:

@@ -82,6 +82,14 @@ def test_weights_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
     assert held.expand(("ours", "hashing")) == ("ours=xlmr", "hashing")
 
 
+def test_a_folder_of_a_model_is_relative_to_the_file_where_it_is_one(tmp_path: Path) -> None:
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    path = tmp_path / "x.toml"
+    path.write_text("[encoders.ours]\nuse='st:models/a'\n[encoders.hub]\nuse='st:models/b'\n")
+    held = config.read(path)
+    assert held.expand(("ours", "hub")) == (f"ours=st:{tmp_path}/models/a", "hub=st:models/b")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -288,6 +288,25 @@ def test_files_that_were_not_made_ready_are_by_the_next_run(desk: Desk, server: 
     assert len(server.asked) == 1
 
 
+def test_what_no_file_mends_is_told_as_it_is(desk: Desk, server: Server) -> None:
+    assert fetch(desk, "alpha").code == 0
+    for more in ((), ("--dry-run",)):
+        done = run(desk, "alpha,hashing", *more, TEST_LACKS="1")
+        cell = done.cells()["alpha"] if not more else done.json()["failed"][0]
+        assert (cell["reason"], cell["hint"]) == ("there is no tokenizer", "pip install tokenizer")
+    assert finished(desk) == ["alpha"]
+
+
+@pytest.mark.parametrize("more", [(), ("--isolate",)])
+def test_nothing_is_fetched_for_what_is_refused(
+    desk: Desk, server: Server, more: tuple[str, ...]
+) -> None:
+    done = run(desk, "alpha,hashing", "--precision", "fp16", *more)
+    assert done.cells()["alpha"]["reason"] == "alpha gives NaN in fp16"
+    assert done.cells()["alpha"]["hint"] == "use bf16"
+    assert server.asked == []
+
+
 def test_a_run_that_cannot_fetch_says_so_and_the_others_go_on(desk: Desk, server: Server) -> None:
     server.pages["/small"].status = [404] * 9
     done = run(desk, "alpha,hashing")

@@ -105,6 +105,14 @@ def test_a_failure_on_the_way_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_does_not_stop_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-demo" / "src").mkdir(parents=True)
+    folder = scaffold.write(Kind.ENCODER, "demo", tmp_path / "new" / "place")
+    assert folder.stat().st_mode == folder.parent.stat().st_mode
+    assert scaffold.write(Kind.ENCODER, "demo", tmp_path) == tmp_path / "demo"
+    assert {path.name for path in tmp_path.iterdir()} == {"demo", "new", ".tmp-demo"}
+
+
 def test_a_folder_that_cannot_be_written_to(desk: Desk) -> None:
     (desk.root / "file").write_text("")
     done = desk.do("new", "encoder", "demo", "--directory", "file")

@@ -9,13 +9,14 @@ from functools import partial
 
 from mlir_harness import registry
 from mlir_harness.choices import Failed, attempt, options_of
-from mlir_harness.errors import HarnessError, StoreError, Unavailable, Unreached
+from mlir_harness.errors import HarnessError, Refused, StoreError, Unavailable, Unreached
 from mlir_harness.fetching import needs
 from mlir_harness.fetching.fetch import fetch
 from mlir_harness.fetching.wanted import Wanted, announcements, check_room, distinct
 from mlir_harness.fetching.web import Web
 from mlir_harness.isolation.faults import Elsewhere
 from mlir_harness.making import ReadyEncoder, home, make_encoder
+from mlir_harness.protocols import Finishes
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 
@@ -78,20 +79,23 @@ def equip(
 def _lacks(failed: Failed, request: Request) -> Wanted | None:
     """What `failed` could not be made without; None if files to be fetched are not the cause."""
     choice, error = failed.choice, failed.error
-    if not isinstance(error, Unavailable) or "weights" in options_of(choice, request):
+    if not isinstance(error, Unavailable) or isinstance(error, Refused):
+        return None
+    if "weights" in options_of(choice, request):
         return None
     if request.isolate and not isinstance(error.__cause__, Elsewhere):
         return None  # it is not the plugin that said so: what killed a worker is not imported here
     try:
-        made_by = registry.factory(choice.plugin)
-        wanted = needs.of_encoder(choice, made_by, home(choice.plugin, request))
+        made_by: object = registry.factory(choice.plugin)
+        folder = home(choice.plugin, request)
+        wanted = needs.of_encoder(choice, made_by, folder)
+        if wanted is None:
+            return None
+        missing = wanted.missing()
+        due = isinstance(made_by, Finishes) and not made_by.finished(str(folder))
     except Exception:
         return None  # the error at hand is the one to be told
-    if wanted is None:
-        return None
-    missing = wanted.missing()
-    unfinished = missing.finish and f"mlir-harness fetch {needs.name(choice)}" in error.hint
-    return missing if missing.downloads or unfinished else None
+    return missing if missing.downloads or due else None
 
 
 def _advise(failed: Failed, request: Request, *, fetchable: bool) -> None:

@@ -58,3 +58,10 @@ class Finishes(Protocol):
             Unavailable: it cannot be done here.
         """
         ...
+
+    def finished(self, files: str) -> bool:
+        """Whether it has been done in `files`, which may lack files; answered at once.
+
+        If all files are there and it has, nothing that a fetch does can mend the encoder.
+        """
+        ...
