@@ -86,8 +86,8 @@ def test_files_from_before_zip_archives_are_read_too(model: Path) -> None:
 
 
 def test_all_are_looked_at_before_one_is_converted(model: Path) -> None:
-    write_pickle(model, "other/weights.ckpt")
-    with pytest.raises(Unavailable, match=r"other/weights.ckpt .* is a pickle of unknown kind"):
+    write_pickle(model, "z/weights.ckpt")
+    with pytest.raises(Unavailable, match=r"z/weights.ckpt .* is a pickle of unknown kind"):
         conversion.convert(model)
     assert not list(model.rglob("*.safetensors"))
 
