@@ -41,7 +41,8 @@ def apart(found: Vectors, wanted: Vectors, info: EncoderInfo) -> DoubleArray:
         squares = 2 - 2 * cosine
         squares[both == 0] = 1.0
     else:
-        longest = np.maximum(np.maximum(left, right), np.finfo(np.float64).tiny)
+        longest = np.maximum(left, right)
+        longest = np.where(longest > 0, longest, 1.0)
         squares = (left**2 + right**2 - 2 * inner) / longest**2
     squares[(left == 0) & (right == 0)] = 0.0
     distances: DoubleArray = np.sqrt(np.maximum(squares, 0.0))
