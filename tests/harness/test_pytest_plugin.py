@@ -34,7 +34,7 @@ def create():
 def test_mine(encoder_check):
     encoder_check(create)
 def test_one_instance_served_most_checks():
-    assert 0 < len(made) < 8
+    assert 0 < len(made) < 15  # of 29 checks
 """
 
 
