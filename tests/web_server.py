@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -140,3 +141,17 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
         handler.wfile.write(body[place : place + page.chunk])
         handler.wfile.flush()
         time.sleep(page.delay)
+
+
+def received(folder: Path, parts: str) -> int:
+    """Bytes of a file that have come so far; `parts` is the pattern of its parts in `folder`."""
+    sizes = [path.stat().st_size for path in folder.glob(parts) if path.suffix != ".json"]
+    return max(sizes, default=0)
+
+
+def wait_for_bytes(folder: Path, parts: str, wanted: int) -> None:
+    """Return once so many bytes have come; fails after half a minute."""
+    deadline = time.monotonic() + 30
+    while received(folder, parts) < wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

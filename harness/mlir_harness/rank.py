@@ -9,11 +9,9 @@ scored exactly. Block sizes, shards, threads and BLAS builds therefore cannot ch
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from mlir_harness.chunks import CHUNK, Chunk, Scale
 from mlir_harness.crowd import decide_all
+from mlir_harness.environment import processors
 from mlir_harness.near import List, Members, Near, decide, many
 from mlir_harness.protocols import Vectors
 from mlir_harness.topk import Top
@@ -153,17 +152,6 @@ def rank(
         crowded = Lookup(corpus, [part.crowded for part in todo])
         _finish([executor.submit(part.settle, crowded) for part in todo])
     return [_join(group) for group in parts]
-
-
-def processors(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Processors this process may use: a container's share, where the system tells."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        share, period = quota.read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(share) / int(period))))
-    except (OSError, ValueError):  # no such file, or the quota is "max"
-        return cores
 
 
 def _finish(running: list[Future[None]]) -> None:

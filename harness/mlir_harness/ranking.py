@@ -14,10 +14,11 @@ from typing import Protocol, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mlir_harness.environment import processors
 from mlir_harness.measures import Ranked
 from mlir_harness.order import MOST_DOCUMENTS, Sorter
 from mlir_harness.protocols import Vectors
-from mlir_harness.rank import Answer, Corpus, VectorSource, processors, rank
+from mlir_harness.rank import Answer, Corpus, VectorSource, rank
 from mlir_harness.settings import (
     Best,
     Layout,

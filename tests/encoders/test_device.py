@@ -22,7 +22,7 @@ from transformers import (
 
 from mlir_encoders import device
 from mlir_encoders.sentence import SentenceEncoder, create
-from mlir_harness import rank
+from mlir_harness import environment
 from mlir_harness.errors import EncoderError
 from mlir_harness.protocols import Context
 from mlir_harness.types import Role
@@ -171,7 +171,7 @@ def test_no_more_threads_than_processors_unless_the_user_wants_them(
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("processors", [device.processors, rank.processors])
+@pytest.mark.parametrize("processors", [device.processors, environment.processors])
 def test_a_containers_share_of_the_processors_counts(processors, tmp_path):
     quota = tmp_path / "cpu.max"
     everything = processors(quota)

@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 from command import PLUGINS, Desk, Done
-from web_server import Page, Server, serving
+from web_server import Page, Server, received, serving, wait_for_bytes
 
 from mlir_harness import files
 
+PARTS = "data/small/.partial/*large*"
 TEXTS = b"red bridge\nblue river\ngreen hill\n"
 LARGE = random.Random(2).randbytes(2_000_000)
 TASK = f"{PLUGINS}:fetching"
@@ -214,12 +215,12 @@ def test_a_killed_fetch_goes_on_where_it_was(desk: Desk, server: Server) -> None
     reached = 0
     for wanted in (200_000, 900_000):
         process = desk.start("fetch", TASK, "--data-dir", "data")
-        wait_for_bytes(desk, wanted)
+        wait_for_bytes(desk.root, PARTS, wanted)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert not (desk.root / "data/small/large.bin").exists()
-        reached = partial(desk)
+        reached = received(desk.root, PARTS)
     page.delay = 0
     done = fetch(desk)
     assert done.code == 0, done.err
@@ -232,34 +233,18 @@ def test_a_killed_fetch_goes_on_where_it_was(desk: Desk, server: Server) -> None
     assert left(desk) == {"texts.txt", "large.bin", "fetched.json", ".fetch.lock"}
 
 
-def partial(desk: Desk) -> int:
-    sizes = [
-        path.stat().st_size
-        for path in desk.root.glob("data/small/.partial/*large*")
-        if path.suffix != ".json"
-    ]
-    return max(sizes, default=0)
-
-
-def wait_for_bytes(desk: Desk, wanted: int) -> None:
-    deadline = time.monotonic() + 30
-    while partial(desk) < wanted:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_came(desk: Desk, server: Server) -> None:
     page = server.pages["/large.bin"]
     page.chunk, page.delay = 20_000, 0.02
     desk = desk_for(desk.root, [{"url": f"{server.url}/large.bin", "path": "large.bin"}])
     process = desk.start("fetch", TASK, "--data-dir", "data")
-    wait_for_bytes(desk, 100_000)
+    wait_for_bytes(desk.root, PARTS, 100_000)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Interrupted. What came is kept; run again to go on." in err
-    assert partial(desk) >= 100_000
+    assert received(desk.root, PARTS) >= 100_000
 
 
 @pytest.mark.slow

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from command import Desk, Done
 from test_registry import install
-from web_server import Page, Server, serving
+from web_server import Page, Server, received, serving, wait_for_bytes
 from weighty_encoders import POINTS
 
 from mlir_harness import registry
 
+PARTS = "cache/encoders/*/.partial/*large*"
 SMALL = b"red bridge\nblue river\ngreen hill\n"
 LARGE = random.Random(3).randbytes(2_000_000)
 
@@ -356,11 +357,11 @@ def test_a_killed_run_is_gone_on_with_where_it_was(desk: Desk, server: Server) -
     page = server.pages["/large"]
     page.chunk, page.delay = 20_000, 0.02
     process = desk.start(*command("beta"))
-    wait_for_bytes(desk, 300_000)
+    wait_for_bytes(desk.root, PARTS, 300_000)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    reached = partial(desk)
+    reached = received(desk.root, PARTS)
     page.delay = 0
     done = run(desk, "beta")
     assert done.code == 0, done.err
@@ -384,22 +385,6 @@ def test_killed_while_it_is_made_ready_it_is_made_ready_later(desk: Desk, server
     assert done.code == 0, done.err
     assert finished(desk) == ["alpha", "alpha"]
     assert len(server.asked) == 1
-
-
-def partial(desk: Desk) -> int:
-    sizes = [
-        path.stat().st_size
-        for path in desk.root.glob("cache/encoders/*/.partial/*large*")
-        if path.suffix != ".json"
-    ]
-    return max(sizes, default=0)
-
-
-def wait_for_bytes(desk: Desk, wanted: int) -> None:
-    deadline = time.monotonic() + 30
-    while partial(desk) < wanted:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+from mlir_harness.environment import processors
 from mlir_harness.text import plain, size
 
 _HUB = ("huggingface.co", 443)
@@ -42,7 +43,7 @@ def facts(cache: Path, checkpoints: Path) -> dict[str, str]:
 
 
 def _processors() -> str:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = processors()
     return f"{count} processor{'' if count == 1 else 's'}"
 
 

@@ -1,1 +1,1 @@
-"""Getting, checking and describing the files that tasks are made of."""
+"""Getting, checking and describing the files that tasks and encoders are made of."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlir_harness import averages, embed, files, measures
 from mlir_harness.embed import Tally
+from mlir_harness.environment import processors
 from mlir_harness.errors import HarnessError
 from mlir_harness.fitting import fitted
 from mlir_harness.indexing import agreement, index, search
@@ -22,7 +23,7 @@ from mlir_harness.loading import LoadedTask
 from mlir_harness.making import ReadyEncoder
 from mlir_harness.measures import Measure
 from mlir_harness.prepare import Prepared
-from mlir_harness.rank import Corpus, Question, processors, rank
+from mlir_harness.rank import Corpus, Question, rank
 from mlir_harness.request import Watcher
 from mlir_harness.results import CellResult, Store
 from mlir_harness.settings import relevant
