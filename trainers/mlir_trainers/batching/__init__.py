@@ -1,0 +1,1 @@
+"""Batches of parallel data: monolingual, cross-lingual, and any mixture of the two."""

@@ -1,0 +1,100 @@
+"""What a batch is drawn from: a data set, or the small ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlir_harness.errors import DataError, UsageError
+from mlir_trainers.parallel.data import DataSet, Held, ParallelData
+
+_SMALLER = "Use a smaller training.batch_size, name fewer languages, or add data."
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Data sets that a batch may be drawn from.
+
+    Attributes:
+        name: of the data set, or of all, joined by +.
+        parts: their row ranges.
+        languages: language -> what is held in it.
+        crossing: rows in two languages or more.
+    """
+
+    name: str
+    parts: tuple[tuple[int, int], ...]
+    languages: dict[str, Held]
+    crossing: Held
+
+
+def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]:
+    """The pools of `data`: each data set that can fill a batch alone, and the others as one.
+
+    A batch comes from one pool, so that its negatives are alike. A data set is small if it lacks
+    a batch of sources in one of its languages, or across them.
+
+    Args:
+        data: prepared rows.
+        batch_size: pairs a batch.
+        share: of monolingual batches; what is not drawn is not required.
+
+    Raises:
+        DataError: batches cannot be filled.
+        UsageError: there is one language, and pairs across languages are asked for.
+    """
+    if len(data) < batch_size:
+        raise DataError(
+            f"there are {len(data)} rows, which is less than one batch of {batch_size}", _SMALLER
+        )
+    if share < 1 and len(data.languages) < 2:
+        raise UsageError(
+            f"pairs across languages need two, and the data is in {', '.join(data.languages)}",
+            "Add data in another language, or train mono (alpha 1).",
+        )
+    large = [each for each in data.datasets if _fills(each, batch_size, share)]
+    small = [each for each in data.datasets if each not in large]
+    found = [_pool([each]) for each in large] + ([_pool(small)] if small else [])
+    _check(found, data.languages, batch_size, share)
+    return tuple(found)
+
+
+def _fills(dataset: DataSet, batch_size: int, share: float) -> bool:
+    held = list(dataset.languages.values()) if share > 0 else []
+    held += [dataset.crossing] if share < 1 and dataset.crossing.rows else []
+    return bool(held) and all(each.sources >= batch_size for each in held)
+
+
+def _pool(datasets: Sequence[DataSet]) -> Pool:
+    languages: dict[str, Held] = {}
+    for dataset in datasets:
+        for language, held in dataset.languages.items():
+            languages[language] = _sum([languages.get(language, Held(0, 0)), held])
+    return Pool(
+        "+".join(each.name for each in datasets),
+        tuple((each.start, each.stop) for each in datasets),
+        languages,
+        _sum([each.crossing for each in datasets]),
+    )
+
+
+def _sum(held: Sequence[Held]) -> Held:
+    return Held(sum(each.rows for each in held), sum(each.sources for each in held))
+
+
+def _check(found: Sequence[Pool], languages: Sequence[str], batch_size: int, share: float) -> None:
+    if share > 0:
+        for language in languages:
+            best = max(pool.languages.get(language, Held(0, 0)).sources for pool in found)
+            if best < batch_size:
+                raise DataError(
+                    f"{language} has passages of {best} sources: a monolingual batch needs "
+                    f"{batch_size}",
+                    _SMALLER,
+                )
+    if share < 1 and max(pool.crossing.sources for pool in found) < batch_size:
+        best = max(pool.crossing.sources for pool in found)
+        raise DataError(
+            f"rows in two languages or more are of {best} sources: a batch needs {batch_size}",
+            _SMALLER,
+        )

@@ -1,0 +1,1 @@
+"""Parallel questions and passages: rows with the same content in several languages."""
