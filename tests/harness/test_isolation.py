@@ -300,8 +300,12 @@ def test_what_an_encoder_raises_is_raised_as_what_it_was(make: Make) -> None:
 def test_one_that_cannot_be_made_is_unavailable(make: Make) -> None:
     with pytest.raises(Unavailable, match=r"cannot be loaded: its process was ended by SIGSEGV"):
         make("crashes")
-    with pytest.raises(Unavailable, match="its process was not made in 2 s"):
+    # On a busy machine the interpreter alone may take that long.
+    with pytest.raises(
+        Unavailable, match=r"its process (was not made|did not start) in 2 s"
+    ) as late:
         make("lingers", Patience(60.0, start=2.0))
+    assert "its first `encode`" in late.value.hint
     with pytest.raises(Unavailable, match="no weights here") as missing:
         make("missing")
     assert missing.value.hint == "mlir-harness fetch weights"
