@@ -96,6 +96,11 @@ def test_vectors_that_say_nothing_are_noted_also_of_stored_results(
         assert done.out.count("tie with others") == 1
 
 
+def test_a_name_is_said_once(desk: Desk) -> None:
+    done = desk.run("xlmr", more=["--weights", "xlmr=data"])
+    assert_clean(done, 4, f"unavailable: xlmr: {desk.root}/data lacks config.json")
+
+
 def test_nan_is_blamed_on_half_precision_only_where_it_was_used(desk: Desk) -> None:
     done = desk.run(f"{PLUGINS}:nan")
     assert_clean(done, 4, "Common causes are damaged weights")

@@ -315,6 +315,11 @@ def test_one_that_cannot_be_made_is_unavailable(make: Make) -> None:
         make("huge")
 
 
+def test_advice_on_a_slow_start_is_of_use() -> None:
+    assert "60 s, or --timeout if that is more" in Patience(5.0).quicker
+    assert "--timeout" not in Patience(900.0).quicker  # no more than `start` is given in any case
+
+
 def test_it_says_which_environment_it_needs() -> None:
     made = remote.look(origin("elsewhere"))
     assert made.environment is not None
