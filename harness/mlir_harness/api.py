@@ -73,7 +73,8 @@ class Report:
 def _line(cell: CellResult) -> str:
     """What became of a cell, in a line."""
     sample = " (sample data)" if cell.sample else ""
-    means = [f"{name} {value}" for name, value in _means(cell).items()]
+    held = [f"{name} {value}" for name, value in _means(cell).items()]
+    means = [each for each in held if "/" not in each] or held  # variants only where all are
     told = ", ".join(means) if means else f"{cell.status}: {plain(cell.reason or '')}"
     return f"{plain(cell.encoder)} × {plain(cell.task)}{sample}: {told}"
 

@@ -144,7 +144,7 @@ def resolve(kind: Kind, spec: str) -> Choice:
         raise UsageError(
             f"{plain(spec)!r} names no {kind.value} after its ="
             if label and not use
-            else f"{plain(label)!r} is no label that a {kind.value} can have",
+            else f"{plain(label)!r} in {plain(spec)!r} cannot be a label",
             "Write LABEL=NAME, a label of letters, digits, '-', '_' and '.', or NAME alone.",
         )
     return _resolve(kind, spec)
