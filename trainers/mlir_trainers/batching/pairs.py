@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import datasets
 
+from mlir_trainers.batching.sampler import Composition, HybridBatches
 from mlir_trainers.parallel.data import ParallelData
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How batches are to be drawn from a `PairDataset`; see `HybridBatches`."""
+
+    alpha: float
+    seed: int
+    processes: int = 1
+    at_most: int | None = None
+    observe: Callable[[Composition], None] | None = None
 
 
 class PairDataset(datasets.Dataset):
@@ -18,19 +31,14 @@ class PairDataset(datasets.Dataset):
     pairs that are there. It is a `datasets.Dataset` because the trainer asks for one.
     """
 
-    def __init__(self, data: ParallelData) -> None:
+    def __init__(self, data: ParallelData, mixing: Mixing) -> None:
         """Wrap `data`; texts are read when a batch needs them."""
-        empty = datasets.Dataset.from_dict({"query": [], "passage": []})
-        super().__init__(
-            empty.data,
-            info=datasets.DatasetInfo(
-                features=datasets.Features(
-                    {"query": datasets.Value("string"), "passage": datasets.Value("string")}
-                )
-            ),
-            fingerprint=data.fingerprint,
-        )
+        strings = datasets.Value("string")
+        features = datasets.Features({"query": strings, "passage": strings})
+        empty = datasets.Dataset.from_dict({"query": [], "passage": []}, features=features)
+        super().__init__(empty.data, info=empty.info, fingerprint=data.fingerprint)
         self.parallel = data
+        self.mixing = mixing
 
     def __len__(self) -> int:
         return len(self.parallel) * len(self.parallel.languages) ** 2
@@ -57,3 +65,37 @@ class PairDataset(datasets.Dataset):
                 }
             )
         return found
+
+
+class TrainerBatches:
+    """`HybridBatches` as the trainer makes its batch samplers: from a data set, by class.
+
+    The trainer saves its arguments, this class among them, by name; so what it needs to know
+    comes with the data set.
+    """
+
+    drop_last = True
+
+    def __init__(self, dataset: PairDataset, batch_size: int, **_: Any) -> None:
+        """See `HybridBatches`; the trainer's own seed and generator are not used."""
+        mixing = dataset.mixing
+        more = {} if mixing.observe is None else {"observe": mixing.observe}
+        self.batch_size = batch_size
+        self._batches = HybridBatches(
+            dataset.parallel,
+            batch_size,
+            mixing.alpha,
+            seed=mixing.seed,
+            processes=mixing.processes,
+            at_most=mixing.at_most,
+            **more,
+        )
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._batches.set_epoch(epoch)

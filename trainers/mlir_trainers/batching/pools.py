@@ -43,9 +43,9 @@ def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]
         DataError: batches cannot be filled.
         UsageError: there is one language, and pairs across languages are asked for.
     """
-    if len(data) < batch_size:
+    if data.ids < batch_size:
         raise DataError(
-            f"there are {len(data)} rows, which is less than one batch of {batch_size}", _SMALLER
+            f"there are {data.ids} rows, which is less than one batch of {batch_size}", _SMALLER
         )
     if share < 1 and len(data.languages) < 2:
         raise UsageError(
@@ -57,6 +57,20 @@ def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]
     found = [_pool([each]) for each in large] + ([_pool(small)] if small else [])
     _check(found, data.languages, batch_size, share)
     return tuple(found)
+
+
+def largest_batch(data: ParallelData, share: float, *, at_most: int) -> int:
+    """The largest batch size, up to a bound, that every language (and all across) can fill.
+
+    Args:
+        data: prepared rows.
+        share: of monolingual batches.
+        at_most: the bound.
+    """
+    whole = _pool(data.datasets)
+    held = list(whole.languages.values()) if share > 0 else []
+    held += [whole.crossing] if share < 1 else []
+    return min([at_most, data.ids, *(each.sources for each in held)])
 
 
 def _fills(dataset: DataSet, batch_size: int, share: float) -> bool:

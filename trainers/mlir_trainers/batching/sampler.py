@@ -24,11 +24,14 @@ class Composition:
     """What a batch was made of.
 
     Attributes:
+        epoch, number: which batch it is, both from 0.
         kind: "mono" or "cross".
         pool: the data set it was drawn from.
         pairs: (query language, passage language) -> how many.
     """
 
+    epoch: int
+    number: int
     kind: Literal["mono", "cross"]
     pool: str
     pairs: Mapping[tuple[str, str], int]
@@ -63,6 +66,7 @@ class HybridBatches:
         *,
         seed: int = 0,
         processes: int = 1,
+        at_most: int | None = None,
         observe: Callable[[Composition], None] = _unobserved,
     ) -> None:
         """Check that batches can be filled; nothing is read of the rows.
@@ -73,6 +77,7 @@ class HybridBatches:
             alpha: probability of a monolingual batch, 0 to 1.
             seed: with the epoch, decides all batches.
             processes: that share the batches; the length is a multiple of it.
+            at_most: batches an epoch, if that is fewer than there are.
             observe: told of every batch as it is drawn.
 
         Raises:
@@ -85,7 +90,10 @@ class HybridBatches:
         self._data = data
         self._alpha = alpha
         self._seed = seed
-        self._length = len(data) // batch_size // processes * processes
+        length = data.ids // batch_size
+        if at_most is not None:
+            length = min(length, at_most)
+        self._length = length // processes * processes
         self._pools = pools(data, batch_size, alpha)
         names = data.languages
         self._within = {
@@ -98,7 +106,7 @@ class HybridBatches:
         self._across = _shares([pool.crossing for pool in self._pools], batch_size)
 
     def __len__(self) -> int:
-        """Batches an epoch: ⌊rows / batch_size⌋, or the next lower multiple of `processes`."""
+        """Batches an epoch: ⌊ids / batch_size⌋, or fewer if so asked; a multiple of `processes`."""
         return self._length
 
     def set_epoch(self, epoch: int) -> None:
@@ -109,7 +117,7 @@ class HybridBatches:
         draw = np.random.default_rng([self._seed, self.epoch])
         walks = _Walks(self._data, self._pools, np.random.default_rng([self._seed, self.epoch, 1]))
         languages = len(self._data.languages)
-        for _ in range(self._length):
+        for number in range(self._length):
             if draw.random() < self._alpha:
                 language = int(draw.integers(languages))
                 pool = int(draw.choice(len(self._pools), p=self._within[language]))
@@ -119,13 +127,17 @@ class HybridBatches:
                 pool = int(draw.choice(len(self._pools), p=self._across))
                 rows = walks.across(pool).take(self.batch_size)
                 asked, answered = _ordered_pairs(self._data.present[rows], draw)
-            self.observe(self._composed(pool, asked, answered))
+            self.observe(self._composed(number, pool, asked, answered))
             yield ((rows * languages + asked) * languages + answered).tolist()
 
-    def _composed(self, pool: int, asked: IntArray, answered: IntArray) -> Composition:
+    def _composed(
+        self, number: int, pool: int, asked: IntArray, answered: IntArray
+    ) -> Composition:
         names = self._data.languages
         counts = Counter(zip(asked.tolist(), answered.tolist(), strict=True))
         return Composition(
+            self.epoch,
+            number,
             "mono" if (asked == answered).all() else "cross",
             self._pools[pool].name,
             {(names[query], names[passage]): n for (query, passage), n in counts.items()},

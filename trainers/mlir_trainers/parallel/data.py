@@ -35,6 +35,7 @@ class DataSet:
         start, stop: its rows.
         languages: BCP-47 tag -> rows with question and passage in it.
         crossing: rows with two such languages or more.
+        ids: rows that are to be learnt from; all, unless some were carved out.
     """
 
     name: str
@@ -42,9 +43,7 @@ class DataSet:
     stop: int
     languages: Mapping[str, Held]
     crossing: Held
-
-    def __len__(self) -> int:
-        return self.stop - self.start
+    ids: int
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,11 @@ class ParallelData:
 
     def __len__(self) -> int:
         return len(self.group)
+
+    @property
+    def ids(self) -> int:
+        """Rows to learn from."""
+        return sum(each.ids for each in self.datasets)
 
     def question(self, row: int, language: int) -> str:
         """The question of a row in a language, given by their numbers."""
@@ -129,4 +133,5 @@ def _dataset(held: Mapping[str, Any]) -> DataSet:
         stop=held["stop"],
         languages={name: Held(**each) for name, each in held["languages"].items()},
         crossing=Held(**held["crossing"]),
+        ids=held["stop"] - held["start"],
     )

@@ -1,0 +1,49 @@
+"""The loss: InfoNCE over cosine similarity with in-batch negatives, from queries to passages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sentence_transformers.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MultipleNegativesRankingLoss,
+)
+from torch import Tensor, nn
+
+from mlir_trainers.recipe import Training
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+class NotFinite(Exception):  # noqa: N818  it says what the loss is
+    """The loss is NaN or infinite: training cannot go on."""
+
+
+class WatchedLoss(nn.Module):
+    """A loss of sentence-transformers that raises `NotFinite` before a step spoils the weights."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        value: Tensor = self.loss(sentence_features, labels)
+        if not value.isfinite():
+            raise NotFinite(f"the loss is {value.item()}")
+        return value
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return dict(self.loss.get_config_dict())
+
+
+def made(model: SentenceTransformer, chosen: Training) -> WatchedLoss:
+    """The loss of a recipe; with `mini_batch`, gradients are cached (Gao et al. 2021)."""
+    if chosen.mini_batch:
+        return WatchedLoss(
+            CachedMultipleNegativesRankingLoss(
+                model, scale=chosen.scale, mini_batch_size=chosen.mini_batch
+            )
+        )
+    return WatchedLoss(MultipleNegativesRankingLoss(model, scale=chosen.scale))

@@ -1,0 +1,143 @@
+"""What training begins with: published weights, a folder, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlir_harness.errors import HarnessError
+from mlir_trainers.parallel.data import ParallelData
+from mlir_trainers.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+FROM_NOTHING = ("static", "transformer")
+_TOKENIZER_ROWS = 4_000  # more texts change a small vocabulary little
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def begin(recipe: Recipe, data: ParallelData, weights: Path | None) -> SentenceTransformer:
+    """The model before its first step.
+
+    Args:
+        recipe: says which.
+        data: what a tokenizer is trained on, if there is none.
+        weights: folder of the base weights; None where training begins from nothing.
+
+    Raises:
+        HarnessError: the folder holds no model.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.manual_seed(recipe.training.seed)
+    if weights is None:
+        model = _static(recipe, data) if recipe.model.base == "static" else _small(recipe, data)
+    else:
+        model = _loaded(weights)
+        model.max_seq_length = min(recipe.model.max_tokens, model.max_seq_length or 10**9)
+    assert isinstance(model, SentenceTransformer)  # noqa: S101
+    model.prompts = {"query": recipe.prompts.query, "document": recipe.prompts.passage}
+    model.similarity_fn_name = "cosine"
+    return model
+
+
+def _loaded(weights: Path) -> SentenceTransformer:
+    """A folder of sentence-transformers as it is; a bare transformer with the mean of its tokens."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    try:
+        if (weights / "modules.json").is_file():
+            return SentenceTransformer(str(weights), local_files_only=True)
+        transformer = Transformer(str(weights), model_args={"local_files_only": True})
+        width = transformer.get_word_embedding_dimension()
+        return SentenceTransformer(modules=[transformer, Pooling(width, "mean")])
+    except (OSError, ValueError, KeyError) as error:
+        raise HarnessError(
+            f"cannot load the weights in {weights}: {str(error).splitlines()[0]}",
+            "Name a folder that transformers or sentence-transformers wrote.",
+        ) from error
+
+
+def _static(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
+    """The mean of token embeddings, which begin at random."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+
+    tokenizer = trained_tokenizer(_texts(data), recipe.model.vocabulary)
+    return SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_dim=recipe.model.dimension)]
+    )
+
+
+def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
+    """A BERT of a few layers, mean of its tokens."""
+    from tempfile import TemporaryDirectory
+
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    chosen = recipe.model
+    pad, unknown, begin_, end, mask = _SPECIAL
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained_tokenizer(_texts(data), chosen.vocabulary),
+        model_max_length=chosen.max_tokens,
+        pad_token=pad,
+        unk_token=unknown,
+        cls_token=begin_,
+        sep_token=end,
+        mask_token=mask,
+    )
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=chosen.dimension,
+        num_hidden_layers=chosen.layers,
+        num_attention_heads=chosen.heads,
+        intermediate_size=4 * chosen.dimension,
+        max_position_embeddings=chosen.max_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with TemporaryDirectory() as folder:  # the module reads its parts from a folder
+        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        transformer = Transformer(folder)
+    return SentenceTransformer(modules=[transformer, Pooling(chosen.dimension, "mean")])
+
+
+def trained_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
+    """A unigram tokenizer (Kudo 2018) of at most so many pieces, case folded.
+
+    Its pieces need no spaces between words, so that it serves Thai and Chinese too.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+    )
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.UnigramTrainer(
+            vocab_size=vocabulary,
+            special_tokens=list(_SPECIAL),
+            unk_token=_SPECIAL[1],
+            show_progress=False,
+        ),
+    )
+    return tokenizer
+
+
+def _texts(data: ParallelData) -> Iterator[str]:
+    """Questions and passages, in every language alike, from all over the data."""
+    step = max(1, len(data) // _TOKENIZER_ROWS)
+    for row in range(0, len(data), step):
+        for language in range(len(data.languages)):
+            if data.present[row, language]:
+                yield data.question(row, language)
+                yield data.passage(row, language)

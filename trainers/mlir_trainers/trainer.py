@@ -1,0 +1,20 @@
+"""Sentence-transformers' trainer, without what it says and writes on its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sentence_transformers import SentenceTransformerTrainer
+from transformers import PrinterCallback, ProgressCallback
+
+
+class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+    """The trainer, silent: progress is the callback's, and the model card is ours."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+
+    def add_model_card_callback(self, _: dict[str, Any]) -> None:
+        """Its statistics would read rows at random, many of which lack the languages."""

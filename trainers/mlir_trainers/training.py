@@ -1,0 +1,174 @@
+"""A training from its recipe: sentence-transformers' trainer, with our batches and our loss."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlir_harness.errors import HarnessError, UsageError
+from mlir_trainers import checkpoints, models, watch
+from mlir_trainers.parallel.data import ParallelData
+from mlir_trainers.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+
+    from mlir_trainers.batching.pairs import PairDataset
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained, on what, and where its work lies.
+
+    Attributes:
+        recipe: checked.
+        train, validation: prepared data.
+        weights: folder of the base weights; None where training begins from nothing.
+        work: folder for what an interrupted training goes on from.
+        device: auto, cpu or cuda.
+    """
+
+    recipe: Recipe
+    train: ParallelData
+    validation: ParallelData
+    weights: Path | None
+    work: Path
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model that was trained.
+
+    Attributes:
+        model: with the weights of the lowest validation loss.
+        steps: that were done.
+        best_step: whose weights they are.
+        curve: what was logged: step, loss, eval_loss, learning_rate.
+    """
+
+    model: SentenceTransformer
+    steps: int
+    best_step: int
+    curve: tuple[dict[str, float], ...]
+
+
+def train(job: Job, reporter: watch.Reporter) -> Outcome:
+    """Train, from the last checkpoint in the work folder if there is one.
+
+    Raises:
+        HarnessError: the loss is no number (the batch is saved), the disk is full (the last
+            good checkpoint stays), batches cannot be filled, or there is no model in the weights.
+    """
+    from mlir_trainers.loss import NotFinite
+
+    training = job.recipe.training
+    log = watch.BatchLog(job.work / "batches.jsonl")
+    pairs = _pairs(job.train, training.alpha, training.seed, observe=log)
+    trainer = _trainer(job, pairs, reporter)
+    last = checkpoints.last(job.work)
+    if last is not None:
+        reporter.note(f"going on from {last.name} of {job.work}")
+    try:
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    except NotFinite as error:
+        saved = watch.save_batch(job.work, pairs, training.batch_size, trainer.state)
+        raise HarnessError(
+            f"{error} at step {trainer.state.global_step + 1}; the batch is in {saved}",
+            "Look at its texts, or lower training.learning_rate, or use training.precision=fp32.",
+        ) from error
+    except OSError as error:
+        kept = checkpoints.last(job.work)
+        stays = f"{kept.name} stays" if kept else "no checkpoint was written yet"
+        raise HarnessError(
+            f"cannot write to {job.work}: {error.strerror or error}; {stays}",
+            "Free some space and run the same command again: it goes on from there.",
+        ) from error
+    finally:
+        log.close()
+    state = trainer.state
+    best = int(state.best_global_step or state.global_step)
+    return Outcome(trainer.model, state.global_step, best, tuple(state.log_history))
+
+
+def _pairs(data: ParallelData, alpha: float, seed: int, **more: Any) -> PairDataset:
+    from mlir_trainers.batching.pairs import Mixing, PairDataset
+
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    return PairDataset(data, Mixing(alpha, seed, processes, **more))
+
+
+def _trainer(
+    job: Job, pairs: PairDataset, reporter: watch.Reporter
+) -> SentenceTransformerTrainer:
+    from transformers import EarlyStoppingCallback
+
+    from mlir_trainers import loss
+    from mlir_trainers.trainer import Trainer
+    from mlir_trainers.batching.pairs import TrainerBatches
+    from mlir_trainers.batching.pools import largest_batch
+
+    chosen = job.recipe.validation
+    alpha = chosen.alpha if len(job.validation.languages) > 1 else 1.0
+    size = largest_batch(job.validation, alpha, at_most=job.recipe.training.batch_size)
+    if size < 2:
+        raise UsageError(
+            "the validation data cannot fill a batch of two",
+            "Give more of it with --validation, or raise validation.share.",
+        )
+    steps = len(TrainerBatches(pairs, job.recipe.training.batch_size))
+    model = models.begin(job.recipe, job.train, job.weights)
+    callbacks: list[Any] = [watch.Callback(reporter, job.recipe.name)]
+    if chosen.patience:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=chosen.patience))
+    trainer = Trainer(
+        model=model,
+        args=_arguments(job, size, steps),
+        train_dataset=pairs,
+        eval_dataset=_pairs(job.validation, alpha, 0, at_most=chosen.batches),
+        loss=loss.made(model, job.recipe.training),
+        callbacks=callbacks,
+    )
+    return trainer
+
+
+def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    from mlir_trainers.batching.pairs import TrainerBatches
+
+    training, prompts = job.recipe.training, job.recipe.prompts
+    total = training.max_steps or max(1, round(training.epochs * epoch_steps))
+    every = min(job.recipe.validation.every, total)
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(job.work),
+        max_steps=total,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=validation_size,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        lr_scheduler_type=training.schedule,
+        warmup_steps=round(training.warmup * total),
+        bf16=training.precision == "bf16",
+        gradient_checkpointing=training.gradient_checkpointing,
+        seed=training.seed,
+        dataloader_num_workers=training.workers,
+        dataloader_pin_memory=False if job.device == "cpu" else None,
+        batch_sampler=TrainerBatches,
+        prompts={"query": prompts.query, "passage": prompts.passage},
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=max(1, min(every, total // 50)),
+        logging_nan_inf_filter=False,
+        report_to=list(training.report_to) or "none",
+        use_cpu=job.device == "cpu",
+        disable_tqdm=True,
+    )
