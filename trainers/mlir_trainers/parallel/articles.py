@@ -70,12 +70,16 @@ def write(path: Path, titles: Iterable[str], folder: Path) -> Path:
 
     Raises:
         DataError: as of `articles`.
-        UsageError: there is no article of such a title.
+        UsageError: there is no article of such a title, or the files lie in `folder`.
         StoreError: a file cannot be written.
     """
     files = by_language(path, (".json",))
     kept = chosen(_titles(files), {"only": list(titles)}, path)
     for file in files.values():
+        if folder.resolve() == file.parent.resolve():
+            raise UsageError(
+                f"{folder} holds the files: writing would replace them", "Name another."
+            )
         content = root(file).value
         assert isinstance(content, dict)  # noqa: S101  its articles were counted
         data = [each for place, each in enumerate(content["data"]) if place in kept]

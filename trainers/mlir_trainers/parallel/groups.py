@@ -16,8 +16,9 @@ _BUCKETS = 16  # files that keys are spread over; one is held at a time
 
 
 def key_of_passage(text: str) -> int:
-    """The same for the same passage, whatever its language, case or Unicode form."""
-    return xxhash.xxh3_64_intdigest(normalize("NFKC", text).casefold().encode())
+    """The same for the same passage, whatever its language, case, Unicode form or margins."""
+    bare = normalize("NFKC", text).casefold().strip().strip("\ufeff")
+    return xxhash.xxh3_64_intdigest(bare.encode())
 
 
 def key_of_source(dataset: int, source: str) -> int:

@@ -102,6 +102,13 @@ class _Read:
                     f"{what} has no {side} in {', '.join(sorted(lacking))}",
                     "Add them, or name the other languages with languages = […].",
                 )
+        wanted = self.source.options.get("languages", ())
+        assert isinstance(wanted, tuple)  # noqa: S101  as sources makes them
+        if absent := sorted(set(wanted) - self.asked):
+            raise DataError(
+                f"{what} has nothing in {', '.join(absent)}",
+                f"It is in {', '.join(sorted(self.asked)) or 'no language'}.",
+            )
         if self.start == self.stop:
             raise DataError(
                 f"{what} has no row with question and passage in one language",
@@ -220,7 +227,7 @@ def _said(row: Row, texts: Mapping[str, str]) -> dict[str, str]:
                 f"{row.place or f'row {quoted(row.id)}'}: lone surrogate {code} in {language}",
                 "Mend the file: that is no character.",
             ) from error
-    return {language: text for language, text in texts.items() if text and not text.isspace()}
+    return {language: text for language, text in texts.items() if text.strip().strip("\ufeff")}
 
 
 def _held(present: BoolArray, group: IntArray, languages: Sequence[str]) -> dict[str, Any]:
