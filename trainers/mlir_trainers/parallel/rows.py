@@ -17,9 +17,11 @@ class Row:
         source: what the passage was taken from (a paragraph, an article), where the file knows.
             Rows of one source never share a batch, as one's passage may answer the other's
             question.
+        place: where it stands, for people: file and line; "" where that says no more than the id.
     """
 
     id: str
     questions: Mapping[str, str]
     passages: Mapping[str, str]
     source: str | None = None
+    place: str = ""
