@@ -115,6 +115,10 @@ class SentenceEncoder:
             description=self._about.description,
         )
 
+    @property
+    def weights(self) -> str:
+        return str(self._folder.path)
+
     def encode(self, texts: Sequence[str], context: Context) -> FloatArray:
         """float32 (n, dimension), not normalised (unless the model's last module does).
 

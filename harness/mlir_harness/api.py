@@ -1,4 +1,4 @@
-"""The public door for notebooks and scripts: `evaluate(...)` and the report it gives."""
+"""The public door for notebooks, scripts and trainers: `evaluate(...)`, data, base weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlir_harness import precision as precisions
-from mlir_harness import runner
+from mlir_harness import prepare, registry, runner
+from mlir_harness.errors import UsageError
+from mlir_harness.making import make_encoder
+from mlir_harness.protocols import Trainable
 from mlir_harness.results import CellResult
 from mlir_harness.text import names, plain
 
@@ -179,3 +182,67 @@ def evaluate(
     prepared = runner.prepare(request, watcher)
     cells = list(runner.run(prepared, watcher))
     return Report(tuple(precisions.compared(cells, prepared.request.output)))
+
+
+def load(
+    task: str,
+    *,
+    languages: str | Sequence[str] = (),
+    split: str = "",
+    data: Literal["auto", "real", "sample"] = "auto",
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> Retrieval:
+    """The data that `evaluate` would evaluate on; arguments are those of `evaluate`.
+
+    Raises:
+        HarnessError: there is no such task, or its data is not here or malformed.
+    """
+    request = runner.Request(
+        encoders=(),
+        tasks=(task,),
+        languages=names(languages),
+        split=split,
+        data=data,
+        data_dir=None if data_dir is None else str(data_dir),
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+    )
+    return prepare.load(*prepare.make(task), request, runner.Silent()).retrieval
+
+
+def weights_of(
+    encoder: str,
+    *,
+    weights: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> Path:
+    """The folder with an encoder's weights, from which training can begin.
+
+    Args:
+        encoder: a name, such as "xlmr" or "st:FOLDER".
+        weights: the folder, where the encoder's own are not to be taken; it is checked to be of
+            the encoder's architecture.
+        cache_dir: where fetched weights are; None for the user's cache.
+
+    Raises:
+        Unavailable: they are not here; the hint is the command that fetches them.
+        UsageError: there is no such encoder, or it has no weights that could be trained.
+    """
+    choice = registry.resolve(registry.Kind.ENCODER, encoder)
+    given = {} if weights is None else {choice.label: str(weights)}
+    request = runner.Request(
+        encoders=(encoder,),
+        tasks=(),
+        weights=given,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+    ).checked()
+    ready = make_encoder(choice, request, runner.Silent())
+    try:
+        if not isinstance(ready.encoder, Trainable):
+            raise UsageError(
+                f"encoder {plain(encoder)} has no weights that can be trained",
+                "Begin with xlmr, labse, mdeberta or st:FOLDER.",
+            )
+        return Path(ready.encoder.weights)
+    finally:
+        ready.close()

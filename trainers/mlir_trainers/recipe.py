@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -191,6 +191,26 @@ def load(name: str, changes: Sequence[str] = ()) -> Recipe:
     for change in changes:
         _apply(content, change)
     return checked(content, origin)
+
+
+def given(
+    name: str, changes: Sequence[str], train: Sequence[str], validation: Sequence[str]
+) -> Recipe:
+    """The recipe with other data, where there is any.
+
+    Args:
+        name, changes: see `load`.
+        train, validation: sources that take the place of the recipe's.
+
+    Raises:
+        UsageError: see `load`.
+    """
+    recipe = load(name, changes)
+    if train:
+        recipe = replace(recipe, data=replace(recipe.data, train=tuple(train)))
+    if validation:
+        recipe = replace(recipe, validation=replace(recipe.validation, data=tuple(validation)))
+    return recipe
 
 
 def _read(name: str) -> tuple[dict[str, Any], str]:

@@ -9,6 +9,7 @@ from mlir_harness.protocols.encoders import (
     Environment,
     Fits,
     Isolated,
+    Trainable,
     Vectors,
 )
 from mlir_harness.protocols.files import Download, Fetches, Finishes
@@ -32,5 +33,6 @@ __all__ = [
     "Task",
     "TaskInfo",
     "TaskOptions",
+    "Trainable",
     "Vectors",
 ]

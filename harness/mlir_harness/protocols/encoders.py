@@ -152,6 +152,16 @@ class Closes(Protocol):
 
 
 @runtime_checkable
+class Trainable(Protocol):
+    """An encoder whose weights lie in a folder, from which training can begin."""
+
+    @property
+    def weights(self) -> str:
+        """The folder, as transformers or sentence-transformers reads it; weights are safetensors."""
+        ...
+
+
+@runtime_checkable
 class Fits(Protocol):
     """An encoder whose vectors depend on all the documents (BM25 counts in how many a word is)."""
 

@@ -1,0 +1,1 @@
+"""Which evaluation data is among the training texts; see mlir_harness.contamination."""
