@@ -134,6 +134,8 @@ BAD_ANSWERS: dict[str, Callable[[Any, Context], Any]] = {
 GOOD_ANSWERS: dict[str, Callable[[Any, Context], Any]] = {
     "as_list": lambda m, c: m.tolist(),
     "as_double": lambda m, c: m.astype(np.float64),
+    "zeros": lambda m, c: m * 0,
+    "constant": lambda m, c: m * 0 + 1,
     "as_columns": lambda m, c: np.asfortranarray(m),
     "prints": lambda m, c: (_print(), m)[1],
     "moves": lambda m, c: (os.chdir("/"), m)[1],

@@ -37,7 +37,7 @@ def check_architecture(folder: ModelFolder, name: str, model_type: str) -> None:
         )
 
 
-def check_stack(folder: ModelFolder, name: str, stack: Sequence[str]) -> None:
+def check_stack(folder: ModelFolder, name: str, stack: Sequence[str], whole: str) -> None:
     """Raise `Unavailable` unless the modules of `folder` are those of `stack`.
 
     Args:
@@ -45,10 +45,15 @@ def check_stack(folder: ModelFolder, name: str, stack: Sequence[str]) -> None:
         name: of the encoder.
         stack: names of classes; () if any will do that a model was saved with. A folder without
             modules.json is a transformer whose tokens are averaged.
+        whole: what a folder with all the modules would be, in words.
     """
     found = tuple(str(each.get("type", "")).rpartition(".")[2] for each in folder.modules)
     if not found and tuple(stack) != ("Transformer", "Pooling"):
-        _check_file(folder, name, "modules.json")
+        raise Unavailable(
+            f"{name}: {folder.name} lacks modules.json: it is a bare transformer, not a folder of "
+            "sentence-transformers",
+            folder.fetch or f"give {whole}: --weights {name}=FOLDER",
+        )
     for each, kind in zip(folder.modules, found, strict=True):
         if kind not in _WITH_CONFIG:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -55,7 +56,8 @@ def convert(folder: Path, output: Path | None, debug: bool) -> None:
         click.echo(
             _shown(f"{each.pickle} → {each.safetensors}: {each.tensors} tensors, {each.sha256}")
         )
-    click.echo(_shown(f"{where} can be used now, as --weights NAME=FOLDER or as st:FOLDER"))
+    named = shlex.quote(str(where))
+    click.echo(_shown(f"Use it as --weights NAME={named}, or as --encoders st:{named}"))
 
 
 def _shown(message: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +28,15 @@ _MIX = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3 finaliser
 _SPACE = np.uint32(ord(" "))
 
 
-def create(**options: Any) -> HashingEncoder:
+def create(dimension: str | int = DEFAULT_DIMENSION) -> HashingEncoder:
     """The `hashing` encoder.
 
     Args:
-        **options: `dimension`, the length of a vector (default 512).
+        dimension: the length of a vector.
 
     Raises:
-        UsageError: an option is unknown or out of range.
+        UsageError: it is out of range.
     """
-    dimension = options.pop("dimension", DEFAULT_DIMENSION)
-    if options:
-        raise UsageError(
-            f"hashing has no option {', '.join(sorted(map(repr, options)))}",
-            "its only option is `dimension`",
-        )
     try:
         number = int(str(dimension))
     except ValueError:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ class ModelFolder:
                 "set similarity_fn_name in its config_sentence_transformers.json",
             )
         self._check_weights()
+        _ = self.max_tokens, self.positions  # not after everything else was made ready
 
     @property
     def _complete(self) -> str:
@@ -183,34 +185,33 @@ class ModelFolder:
         first = self.modules[0] if self.modules else {}
         if self.modules and not str(first.get("type", "")).endswith(".Transformer"):
             return None
-        for name in _TRANSFORMER_CONFIGS:
-            settings = self._json(self.first, name)
+        for file in _TRANSFORMER_CONFIGS:
+            settings = self._json(self.first, file)
             if settings:
                 break
         processor = settings.get("processor_kwargs") or settings.get("tokenizer_args") or {}
-        stated = processor.get("model_max_length") or settings.get("max_seq_length")
+        key = "model_max_length"
+        stated = self._number(processor, key, file) or self._number(
+            settings, "max_seq_length", file
+        )
         if stated:
-            return int(stated)
-        declared = self._json(self.first, "tokenizer_config.json").get("model_max_length")
-        limits = [
-            int(limit)
-            for limit in (
-                declared,
-                self.config.get("max_position_embeddings"),
-            )
-            if isinstance(limit, int | float) and 0 < limit < _UNLIMITED
-        ]
-        return min(limits, default=None)
+            return stated
+        declared = self._json(self.first, "tokenizer_config.json")
+        limits = (
+            self._number(declared, key, "tokenizer_config.json"),
+            self._number(self.config, "max_position_embeddings", "config.json"),
+        )
+        return min((each for each in limits if each and 0 < each < _UNLIMITED), default=None)
 
     @cached_property
     def positions(self) -> int | None:
         """The most tokens the architecture can take, if it is bounded and says so."""
         settings = self.config
-        limit = settings.get("max_position_embeddings")
-        if not isinstance(limit, int) or limit < 1:
+        limit = self._number(settings, "max_position_embeddings", "config.json")
+        if limit is None or limit < 1:
             return None
         if settings.get("model_type") in _OFFSET_POSITIONS:
-            return limit - int(settings.get("pad_token_id") or 0) - 1
+            return limit - (self._number(settings, "pad_token_id", "config.json") or 0) - 1
         return limit
 
     @cached_property
@@ -255,6 +256,18 @@ class ModelFolder:
         """False for static embeddings, which look up the bare tokens."""
         kinds = [str(module.get("type", "")) for module in self.modules[:1]]
         return not any(kind.endswith("StaticEmbedding") for kind in kinds)
+
+    def _number(self, settings: Mapping[str, Any], key: str, file: str) -> int | None:
+        """A number of the first module's configuration; None where it is not stated."""
+        value = settings.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise Unavailable(
+                f"{key} in {self.path / self.first / file} is {value!r:.60}, not a number",
+                self.fetch or "restore the file",
+            )
+        return int(value)
 
     def _json(self, *parts: str | Path, default: Any = None) -> Any:
         """A JSON file of the folder, or the default ({} unless given) if there is none."""

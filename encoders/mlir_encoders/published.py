@@ -81,7 +81,8 @@ class Published:
             folder = ModelFolder(Path(weights).expanduser().absolute(), weights)
         else:
             folder = self._find(files)
-        return self.encoder(folder, about, given, stack=self.stack)
+        whole = f"a copy of {self.hub.repository}"
+        return self.encoder(folder, about, given, stack=self.stack, whole=whole)
 
     def encoder(
         self,
@@ -90,6 +91,7 @@ class Published:
         given: Mapping[str, Any],
         *,
         stack: tuple[str, ...] = (),
+        whole: str,
         query_prompt: str = "",
         document_prompt: str = "",
     ) -> SentenceEncoder:
@@ -99,7 +101,7 @@ class Published:
             folder: may be anything.
             about: what the folder does not say.
             given: the user's options.
-            stack: see checks.check_stack.
+            stack, whole: see checks.check_stack.
             query_prompt, document_prompt: the encoder's, unless the user gives others.
 
         Raises:
@@ -108,7 +110,7 @@ class Published:
         name = about.name
         self._check(name, given)
         checks.check_architecture(folder, name, self.model_type)
-        checks.check_stack(folder, name, stack)
+        checks.check_stack(folder, name, stack, whole)
         folder.check()
         tokenizer = checks.check_tokenizer(folder, name)
         checks.check_layers(folder, name)

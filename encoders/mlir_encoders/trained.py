@@ -74,7 +74,7 @@ class Trained:
                 description=f"{self.base.title}, trained with {self.batches} batches",
             ),
             {"device": device, "precision": precision, "token_budget": token_budget, **options},
-            stack=(),
+            whole=f"a folder that mlir-harness train {self.name} wrote",
             query_prompt=QUERY_PROMPT,
             document_prompt=DOCUMENT_PROMPT,
         )

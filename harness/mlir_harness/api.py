@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlir_harness import precision as precisions
 from mlir_harness import runner
 from mlir_harness.results import CellResult
-from mlir_harness.text import names
+from mlir_harness.text import names, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The cells of a run.
 
@@ -40,6 +40,10 @@ class Report:
 
         return as_json(self.cells)
 
+    def __repr__(self) -> str:
+        """A line for each cell; `rich.print` draws the tables of the command line."""
+        return "\n".join(map(_line, self.cells)) or "no cells"
+
     def __rich__(self) -> Any:
         from rich.console import Group
 
@@ -54,13 +58,7 @@ class Report:
         from html import escape
 
         summaries = [
-            {"encoder": cell.encoder, "task": cell.task, "status": cell.status}
-            | {
-                f"{kind} {name}": f"{value:.3f}"
-                for kind, means in cell.summary.items()
-                for name, value in means.items()
-                if name == cell.main_measure and value is not None
-            }
+            {"encoder": cell.encoder, "task": cell.task, "status": cell.status} | _means(cell)
             for cell in self.cells
         ]
         names = list(dict.fromkeys(name for row in summaries for name in row))
@@ -70,6 +68,25 @@ class Report:
             for row in summaries
         )
         return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _line(cell: CellResult) -> str:
+    """What became of a cell, in a line."""
+    sample = " (sample data)" if cell.sample else ""
+    held = [f"{name} {value}" for name, value in _means(cell).items()]
+    means = [each for each in held if "/" not in each] or held  # variants only where all are
+    told = ", ".join(means) if means else f"{cell.status}: {plain(cell.reason or '')}"
+    return f"{plain(cell.encoder)} × {plain(cell.task)}{sample}: {told}"
+
+
+def _means(cell: CellResult) -> dict[str, str]:
+    """The main measure by group of settings."""
+    return {
+        f"{group} {name}": f"{value:.3f}"
+        for group, means in cell.summary.items()
+        for name, value in means.items()
+        if name == cell.main_measure and value is not None
+    }
 
 
 def evaluate(

@@ -90,7 +90,16 @@ def read(path: Path) -> Config:
         reason = error.strerror or type(error).__name__
         raise UsageError(f"cannot read {name}: {reason}", "Look at --config.") from error
     except ValueError as error:  # tomllib's error tells line and column; so does UnicodeError
-        raise UsageError(f"{name} is not TOML: {plain(str(error), 300)}", "Mend it.") from error
+        raise UsageError(
+            f"{name} is not TOML: {plain(str(error), 300)}",
+            "Save it as UTF-8."
+            if isinstance(error, UnicodeError)
+            else 'Write KEY = VALUE lines; text in quotes, lists in brackets: tasks = ["mtop"].',
+        ) from error
+    if not content:
+        raise UsageError(
+            f"{name} is empty", 'Write, say, encoders = ["hashing"] and tasks = ["mtop"] into it.'
+        )
     entries: dict[str, Entry] = {}
     chosen: dict[str, Sequence[str]] = {}
     for kind in PLUGINS:

@@ -38,6 +38,7 @@ class Tally:
 
     Attributes:
         texts, unique, truncated: of the cell, cached or not.
+        zero: vectors of them that are all zero.
         layout: of all its vectors, see vectors.layout; "" before the first.
         dimension: of all its vectors; None where they are sparse, and before the first.
         encoded, characters, tokens: of the texts that had no cached vectors.
@@ -47,6 +48,7 @@ class Tally:
     texts: int = 0
     unique: int = 0
     truncated: int = 0
+    zero: int = 0
     layout: str = ""
     dimension: int | None = None
     encoded: int = 0
@@ -91,6 +93,7 @@ def fill(
         _check_layout(vectors, tally)
         tally.unique += len(need.rows)
         tally.truncated += truncated
+        tally.zero += int((vectors.norms == 0).sum())
 
 
 def _check_layout(vectors: Stored, tally: Tally) -> None:
@@ -158,7 +161,7 @@ def _encode(
     except MemoryError as error:
         raise EncoderError(
             f"ran out of memory on {len(texts)} texts ({plain(language)})",
-            "Lower --token-budget, or choose a smaller model.",
+            "Lower --token-budget, if the encoder takes one, or choose a smaller model.",
         ) from error
     except BaseException as error:  # an encoder that calls sys.exit ends itself, not the run
         raise EncoderError(
@@ -185,13 +188,20 @@ def _check_values(
             f"returned NaN or infinite values for {int(bad.sum())} of {len(texts)} texts, first "
             f"for {role.value} {plain(name)} ({plain(need.collection.language)}): "
             f"{plain(texts[row], 60)!r}",
-            "Half precision is a common cause: try --precision fp32.",
+            _nan_advice(info),
         )
     if vectors.largest > _LARGEST:
         raise EncoderError(
             "returned values so large that inner products overflow",
             "Scale the vectors down, or set info.similarity to cosine.",
         )
+
+
+def _nan_advice(info: EncoderInfo) -> str:
+    """What to look at: less than fp32 is to blame only where vectors are computed in less."""
+    if info.options.get("precision", "fp32") != "fp32":
+        return "Half precision is a common cause: try --precision fp32."
+    return "Common causes are damaged weights, and a mean over no tokens or a division by 0."
 
 
 def _check_dimension(width: int, info: EncoderInfo, texts: int) -> None:

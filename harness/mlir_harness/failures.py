@@ -35,6 +35,8 @@ def _told(members: Sequence[CellResult]) -> list[Text]:
     if any(_message(cell) != (status, reason, hint) for cell in members):
         status, reason, hint = _message(members[0], _NAME)
         hint = re.sub(f"^{_FETCH}", lambda _: f"mlir-harness fetch {' '.join(names)}", hint)
+    for name in (*names, _NAME):  # is said already
+        reason = reason.removeprefix(f"{name}: ")
     what = "not stored:" if status == "ok" else f"{status}:"
     said = f"{what} {', '.join(names)}: {reason}"
     first, *more = _folded(said) if status == "unavailable" and len(names) > 1 else [said]

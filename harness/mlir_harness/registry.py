@@ -139,6 +139,14 @@ def resolve(kind: Kind, spec: str) -> Choice:
     alias = _ALIAS.fullmatch(spec)
     if alias:
         return replace(_resolve(kind, alias[2]), label=alias[1])
+    label, equals, use = spec.partition("=")
+    if equals and ":" not in label:  # what follows a colon may hold anything
+        raise UsageError(
+            f"{plain(spec)!r} names no {kind.value} after its ="
+            if label and not use
+            else f"{plain(label)!r} in {plain(spec)!r} cannot be a label",
+            "Write LABEL=NAME, a label of letters, digits, '-', '_' and '.', or NAME alone.",
+        )
     return _resolve(kind, spec)
 
 
@@ -226,12 +234,13 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
         arguments["variant"] = choice.rest
     try:
         if signature:
+            _check_known(choice, arguments, signature)
             signature.bind(*positional, **arguments)
     except TypeError as error:
         raise UsageError(
             f"{plugin.kind.value} {plain(choice.label)} cannot be made with these options: "
             f"{plain(str(error))}",
-            f"Its options: {', '.join(sorted(map(plain, known))) or 'none'}.",
+            _told(signature),
         ) from error
     try:
         return made_by(*positional, **arguments)
@@ -239,6 +248,32 @@ def create(choice: Choice, options: Mapping[str, Any], offered: Mapping[str, Any
         raise
     except BaseException as error:  # also sys.exit, which ends the plugin, not the run
         raise _broken(plugin, error) from error
+
+
+def _check_known(
+    choice: Choice, arguments: Mapping[str, Any], signature: inspect.Signature
+) -> None:
+    """Raise UsageError if the factory has no parameter for one of the arguments."""
+    parameters = signature.parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return  # it tells itself
+    what = f"{choice.plugin.kind.value} {plain(choice.label)}"
+    for name in arguments:
+        if name in signature.parameters:
+            continue
+        if name == "variant" and choice.rest:
+            raise UsageError(f"{what} names a variant, and there are none", _told(signature))
+        if name == "weights":
+            raise UsageError(
+                f"{what} takes no weights", f"Leave them out (--weights). {_told(signature)}"
+            )
+        raise UsageError(f"{what} has no option {plain(name)!r}", _told(signature))
+
+
+def _told(signature: inspect.Signature | None) -> str:
+    """The options of a factory, for a hint."""
+    known = sorted(map(plain, signature.parameters)) if signature else []
+    return f"Its options: {', '.join(known) or 'none'}."
 
 
 def _signature(factory: Callable[..., Any]) -> inspect.Signature | None:

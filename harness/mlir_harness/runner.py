@@ -244,6 +244,7 @@ def _compute(
                 "all": tally.texts,
                 "unique": tally.unique,
                 "truncated": tally.truncated,
+                "zero": tally.zero,
                 "dimension": tally.dimension,
             },
             "work": {  # of this run; the next one may find vectors in the cache

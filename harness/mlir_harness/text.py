@@ -90,7 +90,7 @@ def utf8(text: str) -> str:
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """A hint for an unknown name: the nearest known ones, then all of them."""
-    near = get_close_matches(name, known, n=2, cutoff=0.5)
+    near = get_close_matches(name, known, n=2, cutoff=0.55)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     return f"{guess}Known: {', '.join(known) or 'none'}."
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlir_harness.errors import EncoderError
 from mlir_harness.sparse import Sparse
-from mlir_harness.text import described
+from mlir_harness.text import described, plain
 from mlir_harness.types import Array, BoolArray, DoubleArray, FloatArray, IntArray
 
 # An inner product of n terms, summed in any order, is off by at most n u |x||y| (Higham 2002,
@@ -143,8 +143,9 @@ def as_dense(value: Any, rows: int) -> Dense:
         raise EncoderError(f"returned rows of different lengths ({error})") from error
     if matrix.dtype.kind not in "fiu":
         raise EncoderError(
-            f"returned {type(value).__name__} of {matrix.dtype}, not numbers",
-            "encode must return an array of shape (texts, dimension)",
+            f"returned {_named(value, matrix)}, not numbers",
+            f"encode must return an array of numbers of shape ({rows}, dimension)"
+            + ("; is there a `return` in it?" if value is None else ""),
         )
     if matrix.ndim != 2 or len(matrix) != rows:
         raise EncoderError(
@@ -153,6 +154,21 @@ def as_dense(value: Any, rows: int) -> Dense:
         )
     with np.errstate(over="ignore"):
         return Dense(np.ascontiguousarray(matrix, dtype=np.float32))
+
+
+def _named(value: Any, matrix: Array) -> str:
+    """What an encoder returned in the place of numbers, in words."""
+    if value is None:
+        return "None"
+    name = plain(type(value).__name__)
+    if matrix.ndim == 0:  # an object that numpy takes for no list of anything
+        return name
+    if matrix.dtype.kind == "O":
+        odd = (type(each).__name__ for each in matrix.flat if not isinstance(each, int | float))
+        first = next(odd, "")
+        return f"{name} of objects" + (f" ({plain(first)} among them)" if first else "")
+    kinds = {"U": "text", "S": "bytes", "b": "truth values"}
+    return f"{name} of {kinds.get(matrix.dtype.kind, matrix.dtype)}"
 
 
 Stored: TypeAlias = Dense | Sparse  # what encoders' answers become, and a shard holds

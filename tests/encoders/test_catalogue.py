@@ -301,11 +301,9 @@ def test_another_architecture_is_refused(folders, factory, holds, said):
     ("name", "missing"),
     [
         ("xlmr", "config.json"),
-        ("labse", "modules.json"),
         ("labse", "1_Pooling/config.json"),
         ("labse", "2_Dense/config.json"),
         ("labse", "2_Dense/model.safetensors"),
-        ("xlmr-hybrid", "modules.json"),
     ],
 )
 def test_a_missing_file_is_named(copy, name, missing):
@@ -315,6 +313,21 @@ def test_a_missing_file_is_named(copy, name, missing):
     error = refused(factory, f"{name}: .* lacks {missing}", weights=str(folder))
     assert "copy the whole folder" in error.hint
     refused(factory, "there is no folder", weights=str(folder / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("labse", "give a copy of sentence-transformers/LaBSE: --weights labse=FOLDER"),
+        ("xlmr-hybrid", "give a folder that mlir-harness train xlmr-hybrid wrote: --weights "),
+    ],
+)
+def test_a_bare_transformer_is_told_from_a_whole_folder(copy, name, whole):
+    folder = copy(name)
+    (folder / "modules.json").unlink()
+    factory = PUBLISHED.get(name) or TRAINED[name]
+    error = refused(factory, f"{name}: .* lacks modules.json: it is a bare", weights=str(folder))
+    assert error.hint.startswith(whole)
 
 
 @pytest.mark.parametrize("name", ["xlmr", "labse"])

@@ -190,6 +190,10 @@ def test_the_command_copies_to_another_folder(model: Path, tmp_path: Path) -> No
     done = desk.do("convert", "model", "-o", "new/safe")
     assert done.code == 0, done.err
     assert "pytorch_model.bin → model.safetensors: 9 tensors" in done.out
+    where = tmp_path / "new" / "safe"
+    assert done.out.splitlines()[-1].endswith(
+        f"--weights NAME={where}, or as --encoders st:{where}"
+    )
     out = tmp_path / "new" / "safe"
     names = {"config.json", "model.safetensors", "converted.json"}
     assert {file.name for file in out.iterdir()} == names

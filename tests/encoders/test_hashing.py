@@ -138,12 +138,6 @@ def test_a_bad_dimension_is_a_usage_error(value):
     assert "dimension=512" in caught.value.hint
 
 
-def test_an_unknown_option_is_a_usage_error():
-    with pytest.raises(UsageError, match="'ngrams'") as caught:
-        create(ngrams=3)
-    assert "dimension" in caught.value.hint
-
-
 def test_it_is_fast_enough_never_to_be_waited_for():
     """15,000 sentences a second is the aim; a tenth of it holds on the busiest machine."""
     texts = ["Eine gewöhnliche Frage, wie man sie stellt, hat etwa diese Länge?"] * 3_000

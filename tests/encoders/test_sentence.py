@@ -399,6 +399,25 @@ def test_a_module_with_only_a_pickle_is_refused_too(saved, tmp_path):
     unavailable(folder, "pickle .2_Dense/pytorch_model.bin.")
 
 
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+        ("config.json", "max_position_embeddings"),
+        ("config.json", "pad_token_id"),
+    ],
+)
+@pytest.mark.parametrize("value", ["many", [1], True, float("nan")])
+def test_a_number_that_is_none_is_named_with_its_file(copy, file, key, value):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "model_type": "xlm-roberta"}))
+    (copy / "sentence_bert_config.json").write_text("{}")
+    held = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps({**held, key: value}))
+    unavailable(copy, f"{key} in {copy}/{file} is .*, not a number")
+
+
 def test_code_in_the_folder_is_never_run(copy):
     modules = json.loads((copy / "modules.json").read_text())
     modules[0]["type"] = "modeling_own.Transformer"

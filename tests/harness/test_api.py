@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def test_a_report_as_table_json_and_html(where: dict[str, Any]) -> None:
     held = json.loads(report.to_json())
     assert [cell["status"] for cell in held["cells"]] == ["ok", "error"]
     assert held["cells"][0]["folder"] is None  # nothing was stored
+    scored, failed = repr(report).splitlines()
+    assert re.fullmatch(
+        r"hashing × xquad-r: monolingual AP [01]\.\d{3}, cross-lingual AP .*", scored
+    )
+    assert failed == f"{PLUGINS}:raises × xquad-r: error: {report.cells[1].reason}"
     html = report._repr_html_()
     assert "<td>hashing</td>" in html
     console = Console(width=100)

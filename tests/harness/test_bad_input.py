@@ -42,10 +42,10 @@ BAD_ENCODERS = {
     "three_dimensional": "returned shape (12, 24, 1) for 12 texts",
     "too_few_rows": "returned shape (11, 24) for 12 texts",
     "no_columns": "returned vectors of 0 dimensions",
-    "objects": "returned ndarray of object, not numbers",
+    "objects": "returned ndarray of objects, not numbers",
     "ragged": "returned rows of different lengths",
-    "words": "not numbers",
-    "nothing": "not numbers",
+    "words": "returned list of text, not numbers",
+    "nothing": "returned None, not numbers",
     "uneven": "24 dimensions here and of 20 dimensions elsewhere",
     "bad_factory": "cannot be loaded: KeyError: 'weights'",
     "exiting_factory": "cannot be loaded: SystemExit: no GPU",
@@ -77,6 +77,34 @@ def test_each_broken_encoder_is_explained_and_the_others_go_on(
         assert said in " ".join(done.err.split())
     assert cells["hashing"]["status"] == "ok"
     assert Path(cells["hashing"]["folder"]).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("zeros", "50 of 50 vectors are all zero; 100% of relevant documents tie"),
+        ("constant", "100% of relevant documents tie with others: their ranks are left to"),
+    ],
+)
+def test_vectors_that_say_nothing_are_noted_also_of_stored_results(
+    desk: Desk, name: str, said: str
+) -> None:
+    for _ in range(2):
+        done = desk.run(f"{PLUGINS}:{name}", "hashing")
+        assert_clean(done, 0)
+        assert f"{PLUGINS}:{name} × xquad-r: {said}" in done.out
+        assert done.out.count("tie with others") == 1
+
+
+def test_a_name_is_said_once(desk: Desk) -> None:
+    done = desk.run("xlmr", more=["--weights", "xlmr=data"])
+    assert_clean(done, 4, f"unavailable: xlmr: {desk.root}/data lacks config.json")
+
+
+def test_nan_is_blamed_on_half_precision_only_where_it_was_used(desk: Desk) -> None:
+    done = desk.run(f"{PLUGINS}:nan")
+    assert_clean(done, 4, "Common causes are damaged weights")
+    assert "--precision" not in done.err
 
 
 @pytest.mark.slow
@@ -136,6 +164,13 @@ USAGE = [
     (["--encoders", ""], "no encoder was named", "list encoders"),
     (["--encoders", " , "], "no encoder was named", "list encoders"),
     (["--encoders", "a=hashing,a=st:x"], "two encoders are called a", "LABEL=NAME"),
+    (["--encoders", "a/b=hashing"], "'a/b' in 'a/b=hashing' cannot be a label", "Write LABEL=NAME"),
+    (["--encoders", "=hashing"], "'' in '=hashing' cannot be a label", "Write LABEL=NAME"),
+    (["--encoders", "x="], "'x=' names no encoder after its =", "Write LABEL=NAME"),
+    (["--encoders", "hashing:wide"], "names a variant, and there are none", "dimension"),
+    (["--weights", "hashing=data"], "encoder hashing takes no weights", "options: dimension"),
+    (["--encoders", "bm25", "--weights", "bm25=data"], "bm25 takes no weights", "options: b, k1"),
+    (["--encoders", "bm25", "--option", "bm25.k=1"], "bm25 has no option 'k'", "options: b, k1"),
     (["--encoders", "a\x1b[31m\udcff"], "no encoder is called 'a�[31m�'", "Known: "),
     (["--languages", "de,xx"], "has the language 'xx'", "Known: ar, de,"),
     (["--settings", "bi"], "unknown kind of setting 'bi'", "mono, cross, multi"),
@@ -146,8 +181,8 @@ USAGE = [
     (["--option", "hshing.dimension=3"], "'hshing', which is not part", "Did you mean hashing?"),
     (["--option", "hashing.size=3"], "has no option 'size'", "dimension"),
     (["--option", "xquad-r.size=3"], "takes no options", "'size'"),
-    (["--option", f"{PLUGINS}:spelling.size=3"], "unexpected keyword argument", "options: none"),
-    (["--option", f"{PLUGINS}:needs_size.sice=3"], "cannot be made with these", "options: size"),
+    (["--option", f"{PLUGINS}:spelling.size=3"], "has no option 'size'", "options: none"),
+    (["--option", f"{PLUGINS}:needs_size.sice=3"], "has no option 'sice'", "options: size"),
     (["--ties", "random"], "'random' is not one of", "hash"),
     (["--depth", "3"], "3 is not in the range", ""),
 ]

@@ -93,13 +93,15 @@ def test_a_folder_of_a_model_is_relative_to_the_file_where_it_is_one(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
+        ("", "is empty Write, say, encoders"),
+        ("# all commented out\n", "is empty"),
         ("tasks = [", "is not TOML"),
         ("langauges = ['de']", "there is no option 'langauges'"),
         ("config = 'other.toml'", "there is no option 'config'"),
-        ("split = ['a']", "split takes one value"),
-        ("languages = 3", "languages takes"),
-        ("dry-run = 'yes'", "dry-run takes true or false"),
-        ("depth = 3", "depth"),
+        ("split = ['a']", "split takes one value Write split = …, no brackets."),
+        ("languages = 3", "languages takes a list Write languages = ["),
+        ("dry-run = 'yes'", "dry-run takes true or false Write dry-run = true."),
+        ("depth = 3", "run --help says what --depth takes"),
         ("data = 'fake'", "data"),
         ("encoders = 3", "neither a list of names nor a table"),
         ("encoders.hashing = 3", "not a table of options"),
@@ -114,6 +116,7 @@ def test_a_wrong_file_is_refused_by_name(desk: Desk, text: str, complaint: str) 
     assert done.code == 2
     assert "etc/mlir-harness.toml" in done.err
     assert complaint in " ".join(done.err.split())
+    assert "Mend it" not in done.err
     assert "Traceback" not in done.err
 
 

@@ -192,6 +192,16 @@ def test_a_requirement_that_is_none_is_refused(
     assert kept(cache) == []
 
 
+@pytest.mark.parametrize("requirement", ["", " \n"])
+def test_an_empty_requirement_is_refused_at_once(
+    wheels: Path, cache: Path, requirement: str
+) -> None:
+    with pytest.raises(Unavailable, match="among the requirements of") as refused:
+        build(Environment(("words", requirement), PYTHON), cache)
+    assert "package==1.0" in refused.value.hint
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize(
     ("python", "said"),
     [

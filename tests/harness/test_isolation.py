@@ -300,8 +300,12 @@ def test_what_an_encoder_raises_is_raised_as_what_it_was(make: Make) -> None:
 def test_one_that_cannot_be_made_is_unavailable(make: Make) -> None:
     with pytest.raises(Unavailable, match=r"cannot be loaded: its process was ended by SIGSEGV"):
         make("crashes")
-    with pytest.raises(Unavailable, match="its process was not made in 2 s"):
+    # On a busy machine the interpreter alone may take that long.
+    with pytest.raises(
+        Unavailable, match=r"its process (was not made|did not start) in 2 s"
+    ) as late:
         make("lingers", Patience(60.0, start=2.0))
+    assert "its first `encode`" in late.value.hint
     with pytest.raises(Unavailable, match="no weights here") as missing:
         make("missing")
     assert missing.value.hint == "mlir-harness fetch weights"
@@ -309,6 +313,11 @@ def test_one_that_cannot_be_made_is_unavailable(make: Make) -> None:
         make("no_such_name")
     with pytest.raises(EncoderError, match="gave a message of"):
         make("huge")
+
+
+def test_advice_on_a_slow_start_is_of_use() -> None:
+    assert "60 s, or --timeout if that is more" in Patience(5.0).quicker
+    assert "--timeout" not in Patience(900.0).quicker  # no more than `start` is given in any case
 
 
 def test_it_says_which_environment_it_needs() -> None:

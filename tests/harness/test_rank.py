@@ -328,7 +328,11 @@ def test_arrays_become_float32(value: Array) -> None:
         (np.ones((3, 4)), "shape"),
         (np.ones(2), "shape"),
         ([[1.0], [1.0, 2.0]], "different lengths"),
-        (np.array([["a"], ["b"]]), "not numbers"),
+        (np.array([["a"], ["b"]]), "ndarray of text, not numbers"),
+        (["one", "two"], "list of text, not numbers"),
+        (None, "returned None, not numbers"),
+        ([[1.0], [None]], r"list of objects .NoneType among them., not numbers"),
+        ({"vectors": 1}, "returned dict, not numbers"),
     ],
 )
 def test_what_is_no_matrix_of_the_texts_is_refused(value: object, said: str) -> None:

@@ -180,6 +180,17 @@ def test_columns_without_values_are_left_out() -> None:
     assert [column.heading for column in tables.columns([one])] == ["Mo. AP"]
 
 
+def test_ties_are_noted_where_they_are_many_in_every_kind_of_settings() -> None:
+    cell = scored("hashing", 0.5)
+    for kinds, said in ((set(), False), ({"cross-lingual", "multilingual"}, False), (None, True)):
+        rows = [
+            replace(row, tie_rate=0.9 if kinds is None or row.kind in kinds else 0.1)
+            for row in cell.settings
+        ]
+        shown = drawn(tables.summary([replace(cell, settings=tuple(rows))]), 100)
+        assert ("hashing × xquad-r: 90% of relevant documents tie" in shown) is said
+
+
 def test_no_cells_no_table() -> None:
     assert drawn(tables.summary([failed("a")])).strip() == ""
 

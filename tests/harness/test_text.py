@@ -66,6 +66,7 @@ def test_names_in_a_string_or_a_list() -> None:
 def test_did_you_mean() -> None:
     known = ["hashing", "labse", "st:…"]
     assert did_you_mean("hashin", known).startswith("Did you mean hashing? Known: hashing, ")
+    assert "Did you mean" not in did_you_mean("a/b", known)  # `labse` has two of the letters
     assert did_you_mean("qqqq", known) == "Known: hashing, labse, st:…."
     assert did_you_mean("x", []) == "Known: none."
 

@@ -80,19 +80,26 @@ def _value(ctx: click.Context, option: click.Parameter, key: str, given: Any, pa
     many = isinstance(given, list)
     if many != option.multiple and not (option.multiple and isinstance(given, str)):
         raise UsageError(
-            f"{where} takes {'a list' if option.multiple else 'one value'}", "Mend it."
+            f"{where} takes {'a list' if option.multiple else 'one value'}",
+            f'Write {key} = ["…", "…"].' if option.multiple else f"Write {key} = …, no brackets.",
         )
     values = given if many else [given]
     if not all(isinstance(each, str | int | float) for each in values):
-        raise UsageError(f"{where} takes text, a number, true or false", "Mend it.")
+        raise UsageError(
+            f"{where} takes text, a number, true or false", "Put dates and all else in quotes."
+        )
     if isinstance(option, click.Option) and option.is_flag != isinstance(given, bool):
         expected = "true or false" if option.is_flag else "text or a number"
-        raise UsageError(f"{where} takes {expected}", "Mend it.")
+        hint = f"Write {key} = true." if option.is_flag else f'Write {key} = "…", or a number.'
+        raise UsageError(f"{where} takes {expected}", hint)
     if key in _PATHS:
         given = str(path.absolute().parent / Path(str(given)).expanduser())
     given = [str(each) for each in values] if option.multiple else given
     try:
         option.type_cast_value(ctx, given)
     except click.BadParameter as error:
-        raise UsageError(f"{where}: {plain(error.message, 300)}", "Mend it.") from error
+        raise UsageError(
+            f"{where}: {plain(error.message, 300)}",
+            f"mlir-harness run --help says what --{key} takes.",
+        ) from error
     return given

@@ -18,7 +18,7 @@ _WORDS = {
 }
 _LAST_LINES = 3
 _KILLED = "Somebody, or a limit of the system, ended it: the system's log may say more."
-_MEMORY = "Lower --token-budget, choose a smaller model, or use a machine with more memory."
+_MEMORY = "Lower --token-budget, if it takes one; or use a smaller model, or more memory."
 
 
 @dataclass(frozen=True)

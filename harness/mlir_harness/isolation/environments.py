@@ -72,6 +72,12 @@ def check(environment: Environment) -> None:
             f"the requirements of an environment are {plain(requirements)!r}, not a tuple of them",
             'Mend the environment that the encoder declares: requirements=("package==1.0",).',
         )
+    for each in environment.requirements:
+        if not each.strip():
+            raise Unavailable(
+                f"{plain(each)!r} is among the requirements of an environment: it names no package",
+                'Mend the environment that the encoder declares: requirements=("package==1.0",).',
+            )
     _check_python(environment.python)
     installer.find()
 

@@ -26,7 +26,7 @@ _TICK = 0.25  # seconds between two looks at whether the process is alive
 _CLOSING = 10.0  # seconds for an encoder to close
 _ENDING = 1.0  # seconds for a process to end once its pipe has
 _MINUTE = 60.0
-_LONGER = "Give it longer with --timeout, or lower --token-budget."
+_LONGER = "Give it longer with --timeout, or lower --token-budget, if it takes one."
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,15 @@ class Patience:
     @property
     def starting(self) -> float:
         return min(self.start, max(self.batch, _MINUTE))
+
+    @property
+    def quicker(self) -> str:
+        """What to do about an encoder that does not start in time."""
+        if self.starting < self.start:
+            return f"Starting may take {_MINUTE:g} s, or --timeout if that is more: give it longer."
+        return (
+            "Nothing that takes long, such as loading weights, belongs before its first `encode`."
+        )
 
 
 class Died(Exception):
@@ -86,7 +95,7 @@ class Worker:
         self._ear = Ear(self._err)
         self._parser = wire.parser()
         self._target = next(self._parser)
-        self._answer([], patience.starting, _deaf, "did not start")
+        self._answer([], patience.starting, _deaf, "did not start", patience.quicker)
 
     def _started(self, place: Place) -> subprocess.Popen[bytes]:
         """The process, at the other ends of our pipes; no descriptor is left if there is none."""
@@ -144,7 +153,8 @@ class Worker:
 
     def make(self, request: Message) -> Message:
         """Have the encoder made; see `ask`."""
-        return self._answer([request], self._patience.starting, _deaf, "was not made")
+        patience = self._patience
+        return self._answer([request], patience.starting, _deaf, "was not made", patience.quicker)
 
     def close(self) -> Message | None:
         """Let the encoder close, and end the process; None if it was gone already."""
@@ -181,9 +191,10 @@ class Worker:
         limit: float,
         heard: Callable[[Message], Message | None],
         late: str,
+        hint: str = _LONGER,
     ) -> Message:
         try:
-            return self._wait(requests, limit, heard, late)
+            return self._wait(requests, limit, heard, (late, hint))
         except BaseException:  # Ctrl-C, say: it would go on for nobody
             self.kill()
             raise
@@ -193,10 +204,11 @@ class Worker:
         requests: list[Message],
         limit: float,
         heard: Callable[[Message], Message | None],
-        late: str,
+        late: tuple[str, str],
     ) -> Message:
         """Write requests and whatever the worker borrows, until an answer comes.
 
+        If it takes longer than `limit`, `late` says what it failed to do, and what to do about it.
         A turn counts as half a second at most: we may have been stopped ourselves.
         """
         left = deque(part for request in requests for part in wire.buffers(request))
@@ -232,7 +244,8 @@ class Worker:
                     raise self._died()  # a child that it forked may hold the pipe open
                 worked = worked or _processor_time(self.pid)
                 if idle > limit:
-                    raise self._given_up(f"{late} in {limit:g} s", _LONGER, again=False)
+                    words, hint = late
+                    raise self._given_up(f"{words} in {limit:g} s", hint, again=False)
                 if silent > self._patience.silence:
                     used = _processor_time(self.pid)
                     if used == worked:
