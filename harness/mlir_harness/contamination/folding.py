@@ -1,0 +1,211 @@
+"""Texts without what does not matter when they are compared: form, case, space, punctuation.
+
+A folded text is casefold(NFKC(text)) without its characters of the categories Z, P, Cc and Cf.
+Almost all of a text is folded by a table; the texts where code points act on each other (marks
+that compose, or stand in another order than the canonical one) go to `unicodedata`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlir_harness.types import BoolArray, IntArray
+
+CodeArray = NDArray[np.uint32]
+
+_TABLE = 0x20000  # code points that the table knows; the few beyond it are folded one by one
+_DROPPED, _SPECIAL = 0, 1  # U+0000 and U+0001 are control characters: free as signs
+_CHARACTERS, _TEXTS = 1 << 18, 1 << 13  # of a batch: what its arrays take fits a cache
+_HANGUL = (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # letters
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Texts of a batch, folded, end to end.
+
+    Attributes:
+        rows: (n,) int64 number of each text in the batch; those that took another way come last.
+        starts: (n + 1,) int64 where each begins in `codes`, and the end.
+        codes: code points of them all.
+    """
+
+    rows: IntArray
+    starts: IntArray
+    codes: CodeArray
+
+    @property
+    def lengths(self) -> IntArray:
+        return np.diff(self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What becomes of each code point.
+
+    Attributes:
+        one: (_TABLE + 1,) uint32 the code point in its place, _DROPPED or _SPECIAL.
+        many: code point -> the several in its place; a special one that is not here needs
+            `unicodedata`.
+        order: (_TABLE + 1,) uint8 canonical combining class, of the last of several.
+        joins: (_TABLE + 1,) bool it may compose with one before it ...
+        inert: (_TABLE + 1,) bool ... but not with this one, if nothing stands between.
+    """
+
+    one: CodeArray
+    many: Mapping[int, CodeArray]
+    order: NDArray[np.uint8]
+    joins: BoolArray
+    inert: BoolArray
+
+
+def fold(texts: Sequence[str]) -> Folded:
+    """Fold a batch; texts may be of any length, lone surrogates count as characters."""
+    joined = "".join(texts)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4")
+    table = _table()
+    if joined.isascii():  # nothing special among them
+        folded = table.one[codes]
+        return _packed(folded, folded != _DROPPED, lengths)
+    known = np.minimum(codes, _TABLE)
+    folded = table.one[known]
+    special = np.flatnonzero(folded == _SPECIAL)
+    many = np.isin(codes[special], list(table.many))
+    slow = _owners(_acting(known, table), lengths)
+    slow |= _owners(special[~many], lengths)
+    folded[np.repeat(slow, lengths)] = _DROPPED
+    special = special[many & (folded[special] == _SPECIAL)]
+    if len(special):
+        folded, counts = _expanded(folded, special, codes[special], table)
+        quick = _packed(folded, None, _sums(counts, lengths))
+    else:
+        quick = _packed(folded, folded != _DROPPED, lengths)
+    if not slow.any():
+        return quick
+    rows = np.flatnonzero(slow)
+    others = [fold_text(texts[row]) for row in rows.tolist()]
+    tail = np.frombuffer("".join(others).encode("utf-32-le", "surrogatepass"), "<u4")
+    kept = ~slow
+    ends = np.concatenate([quick.lengths[kept], np.fromiter(map(len, others), np.int64, len(rows))])
+    return Folded(
+        np.concatenate([np.flatnonzero(kept), rows]),
+        _starts(ends),
+        np.concatenate([quick.codes, tail]),
+    )
+
+
+def fold_text(text: str) -> str:
+    """One text, folded as the definition says."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(each for each in folded if not _ignored(each))
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in lists that are folded at once: some hundred thousand characters each."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if len(batch) == _TEXTS or characters >= _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _ignored(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "ZP" or category in ("Cc", "Cf")
+
+
+def _packed(folded: CodeArray, kept: BoolArray | None, lengths: IntArray) -> Folded:
+    """The folded codes of a batch, less those that are not kept; `lengths` counts all of them."""
+    if kept is not None:
+        lengths, folded = _sums(kept, lengths), folded[kept]
+    return Folded(np.arange(len(lengths)), _starts(lengths), folded)
+
+
+def _starts(lengths: IntArray) -> IntArray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _sums(values: NDArray[np.generic], lengths: IntArray) -> IntArray:
+    """Sums of the values of each text."""
+    ends = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    return np.diff(ends[_starts(lengths)])
+
+
+def _owners(places: IntArray, lengths: IntArray) -> BoolArray:
+    """Which texts hold one of `places`."""
+    held = np.zeros(len(lengths), np.bool_)
+    held[np.searchsorted(np.cumsum(lengths), places, side="right")] = True
+    return held
+
+
+def _acting(codes: CodeArray, table: _Table) -> IntArray:
+    """Places of characters that may compose with what stands before them, or change places."""
+    order = table.order[codes]
+    disordered = np.flatnonzero((order[1:] < order[:-1]) & (order[1:] > 0)) + 1
+    joining = np.flatnonzero(table.joins[codes])
+    joining = joining[~table.inert[codes[joining - 1]]]
+    return np.concatenate([disordered, joining])
+
+
+def _expanded(
+    folded: CodeArray, places: IntArray, codes: CodeArray, table: _Table
+) -> tuple[CodeArray, NDArray[np.int64]]:
+    """Folded codes with several in place of each of `places`, and how many stand for each code."""
+    counts = (folded != _DROPPED).astype(np.int64)
+    kinds = np.unique(codes).tolist()
+    for code in kinds:
+        counts[places[codes == code]] = len(table.many[code])
+    wide = np.repeat(folded, counts)
+    first = np.cumsum(counts) - counts
+    for code in kinds:
+        for shift, value in enumerate(table.many[code]):
+            wide[first[places[codes == code]] + shift] = value
+    return wide, counts
+
+
+@cache
+def _table() -> _Table:
+    pairs = [_composed(chr(code)) for code in range(_TABLE)]
+    firsts = {first for first, _ in filter(None, pairs)} | {chr(each) for each in _HANGUL}
+    seconds = {second for _, second in filter(None, pairs)} | {chr(each) for each in _HANGUL}
+    one = np.full(_TABLE + 1, _SPECIAL, np.uint32)
+    order = np.zeros(_TABLE + 1, np.uint8)
+    joins, inert = np.zeros(_TABLE + 1, np.bool_), np.zeros(_TABLE + 1, np.bool_)
+    many: dict[int, CodeArray] = {}
+    for code in range(_TABLE):
+        character = chr(code)
+        normal = unicodedata.normalize("NFKC", character)
+        own = normal == character
+        order[code] = unicodedata.combining(normal[-1])
+        joins[code] = own and character in seconds
+        apart = unicodedata.normalize("NFKD", character) == character
+        inert[code] = apart and character not in firsts and not order[code]
+        if not own and (normal[0] in seconds or unicodedata.combining(normal[0])):
+            continue
+        folded = [ord(each) for each in normal.casefold() if not _ignored(each)]
+        if len(folded) > 1:
+            many[code] = np.array(folded, np.uint32)
+        else:
+            one[code] = folded[0] if folded else _DROPPED
+    return _Table(one, many, order, joins, inert)
+
+
+def _composed(character: str) -> tuple[str, str] | None:
+    """The two that a character is canonically composed of, if it is."""
+    parts = unicodedata.decomposition(character).split()
+    if len(parts) != 2 or parts[0].startswith("<"):
+        return None
+    first, second = (chr(int(part, 16)) for part in parts)
+    # Some are never composed again: NFC leaves them apart.
+    return (first, second) if unicodedata.normalize("NFC", character) == character else None
