@@ -17,7 +17,7 @@ def alpha(value: str | float) -> float:
         UsageError: it is neither, or not within 0 and 1.
     """
     try:
-        number = NAMED.get(str(value), None) if isinstance(value, str) else float(value)
+        number = NAMED.get(str(value)) if isinstance(value, str) else float(value)
         number = float(value) if number is None else number
     except ValueError:
         number = math.nan
