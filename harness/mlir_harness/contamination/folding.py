@@ -21,7 +21,7 @@ CodeArray = NDArray[np.uint32]
 
 _TABLE = 0x20000  # code points that the table knows; the few beyond it are folded one by one
 _DROPPED, _SPECIAL = 0, 1  # U+0000 and U+0001 are control characters: free as signs
-_CHARACTERS, _TEXTS = 1 << 18, 1 << 13  # of a batch: what its arrays take fits a cache
+_CHARACTERS, _TEXTS = 1 << 17, 1 << 13  # of a batch: what its arrays take fits a cache
 _HANGUL = (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))  # letters
 
 
@@ -55,6 +55,7 @@ class _Table:
         order: (_TABLE + 1,) uint8 canonical combining class, of the last of several.
         joins: (_TABLE + 1,) bool it may compose with one before it ...
         inert: (_TABLE + 1,) bool ... but not with this one, if nothing stands between.
+        active: (_TABLE + 1,) bool has an order, or joins.
     """
 
     one: CodeArray
@@ -62,42 +63,29 @@ class _Table:
     order: NDArray[np.uint8]
     joins: BoolArray
     inert: BoolArray
+    active: BoolArray
 
 
 def fold(texts: Sequence[str]) -> Folded:
     """Fold a batch; texts may be of any length, lone surrogates count as characters."""
     joined = "".join(texts)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    starts = _starts(np.fromiter(map(len, texts), np.int64, len(texts)))
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4")
     table = _table()
+    known = np.minimum(codes, _TABLE).view(np.int32)  # take() is slow with what it must convert
+    folded = table.one.take(known)
     if joined.isascii():  # nothing special among them
-        folded = table.one[codes]
-        return _packed(folded, folded != _DROPPED, lengths)
-    known = np.minimum(codes, _TABLE)
-    folded = table.one[known]
+        return _packed(folded, starts)
     special = np.flatnonzero(folded == _SPECIAL)
     many = np.isin(codes[special], list(table.many))
-    slow = _owners(_acting(known, table), lengths)
-    slow |= _owners(special[~many], lengths)
-    folded[np.repeat(slow, lengths)] = _DROPPED
+    slow = _owners(np.concatenate([_acting(known, table), special[~many]]), starts)
+    for row in slow.tolist():
+        folded[starts[row] : starts[row + 1]] = _DROPPED
     special = special[many & (folded[special] == _SPECIAL)]
     if len(special):
-        folded, counts = _expanded(folded, special, codes[special], table)
-        quick = _packed(folded, None, _sums(counts, lengths))
-    else:
-        quick = _packed(folded, folded != _DROPPED, lengths)
-    if not slow.any():
-        return quick
-    rows = np.flatnonzero(slow)
-    others = [fold_text(texts[row]) for row in rows.tolist()]
-    tail = np.frombuffer("".join(others).encode("utf-32-le", "surrogatepass"), "<u4")
-    kept = ~slow
-    ends = np.concatenate([quick.lengths[kept], np.fromiter(map(len, others), np.int64, len(rows))])
-    return Folded(
-        np.concatenate([np.flatnonzero(kept), rows]),
-        _starts(ends),
-        np.concatenate([quick.codes, tail]),
-    )
+        folded, starts = _expanded(folded, special, codes[special], starts, table)
+    quick = _packed(folded, starts)
+    return _joined(quick, slow, [fold_text(texts[row]) for row in slow.tolist()])
 
 
 def fold_text(text: str) -> str:
@@ -125,53 +113,56 @@ def _ignored(character: str) -> bool:
     return category[0] in "ZP" or category in ("Cc", "Cf")
 
 
-def _packed(folded: CodeArray, kept: BoolArray | None, lengths: IntArray) -> Folded:
-    """The folded codes of a batch, less those that are not kept; `lengths` counts all of them."""
-    if kept is not None:
-        lengths, folded = _sums(kept, lengths), folded[kept]
-    return Folded(np.arange(len(lengths)), _starts(lengths), folded)
+def _packed(folded: CodeArray, starts: IntArray) -> Folded:
+    """The folded codes of a batch without those that are dropped; `starts` is of all of them."""
+    kept = np.flatnonzero(folded != _DROPPED)
+    return Folded(np.arange(len(starts) - 1), np.searchsorted(kept, starts), folded.take(kept))
+
+
+def _joined(quick: Folded, slow: IntArray, others: Sequence[str]) -> Folded:
+    """A batch with the texts of the rows `slow`, which have nothing in `quick`, at its end."""
+    if not others:
+        return quick
+    kept = np.delete(quick.rows, slow)
+    lengths = np.concatenate([quick.lengths[kept], [len(each) for each in others]])
+    codes = np.frombuffer("".join(others).encode("utf-32-le", "surrogatepass"), "<u4")
+    rows = np.concatenate([kept, slow])
+    return Folded(rows, _starts(lengths), np.concatenate([quick.codes, codes]))
 
 
 def _starts(lengths: IntArray) -> IntArray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _sums(values: NDArray[np.generic], lengths: IntArray) -> IntArray:
-    """Sums of the values of each text."""
-    ends = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
-    return np.diff(ends[_starts(lengths)])
+def _owners(places: IntArray, starts: IntArray) -> IntArray:
+    """Which texts hold one of `places`, ascending."""
+    return np.unique(np.searchsorted(starts, places, side="right") - 1)
 
 
-def _owners(places: IntArray, lengths: IntArray) -> BoolArray:
-    """Which texts hold one of `places`."""
-    held = np.zeros(len(lengths), np.bool_)
-    held[np.searchsorted(np.cumsum(lengths), places, side="right")] = True
-    return held
-
-
-def _acting(codes: CodeArray, table: _Table) -> IntArray:
+def _acting(codes: NDArray[np.int32], table: _Table) -> IntArray:
     """Places of characters that may compose with what stands before them, or change places."""
-    order = table.order[codes]
-    disordered = np.flatnonzero((order[1:] < order[:-1]) & (order[1:] > 0)) + 1
-    joining = np.flatnonzero(table.joins[codes])
-    joining = joining[~table.inert[codes[joining - 1]]]
-    return np.concatenate([disordered, joining])
+    places = np.flatnonzero(table.active.take(codes))
+    before, here = codes[places - 1], codes[places]  # before the first, the last: no harm
+    order = table.order[here]
+    acting = (order > 0) & (order < table.order[before])
+    acting |= table.joins[here] & ~table.inert[before]
+    return places[acting]
 
 
 def _expanded(
-    folded: CodeArray, places: IntArray, codes: CodeArray, table: _Table
-) -> tuple[CodeArray, NDArray[np.int64]]:
-    """Folded codes with several in place of each of `places`, and how many stand for each code."""
-    counts = (folded != _DROPPED).astype(np.int64)
+    folded: CodeArray, places: IntArray, codes: CodeArray, starts: IntArray, table: _Table
+) -> tuple[CodeArray, IntArray]:
+    """Folded codes with several in place of each of `places`, and where texts begin then."""
+    counts = np.ones(len(folded), np.int64)
     kinds = np.unique(codes).tolist()
     for code in kinds:
         counts[places[codes == code]] = len(table.many[code])
     wide = np.repeat(folded, counts)
-    first = np.cumsum(counts) - counts
+    first = _starts(counts)
     for code in kinds:
         for shift, value in enumerate(table.many[code]):
             wide[first[places[codes == code]] + shift] = value
-    return wide, counts
+    return wide, first[starts]
 
 
 @cache
@@ -198,7 +189,7 @@ def _table() -> _Table:
             many[code] = np.array(folded, np.uint32)
         else:
             one[code] = folded[0] if folded else _DROPPED
-    return _Table(one, many, order, joins, inert)
+    return _Table(one, many, order, joins, inert, joins | (order > 0))
 
 
 def _composed(character: str) -> tuple[str, str] | None:

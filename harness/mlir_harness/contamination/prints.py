@@ -72,7 +72,7 @@ class Lookup:
 
     def likely(self, hashes: HashArray) -> BoolArray:
         """True for all that are among them, and for few others."""
-        likely: BoolArray = self._buckets[hashes >> self._shift]
+        likely = self._buckets.take((hashes >> self._shift).view(np.int64))
         return likely
 
     def holds(self, hashes: HashArray) -> BoolArray:
