@@ -55,9 +55,11 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
     for members, why in ((trained, _CAVEAT), (untrained, "trained on nothing")):
         if members:
             lines.append(f"zero-shot ✓: {_names(members)} ({why})")
-    lines += [_unseen(cell) for cell in cells if unseen(cell)]
+    for languages in dict.fromkeys(filter(None, map(unseen, cells))):
+        alike = [cell for cell in cells if unseen(cell) == languages]
+        lines.append(f"never trained on {', '.join(map(plain, languages))}: {_names(alike)}")
     if by_verdict["unknown"]:
-        lines.append(f"trained on this data: unknown of {_names(by_verdict['unknown'])}")
+        lines.append(f"unknown whether trained on this data: {_names(by_verdict['unknown'])}")
     return lines
 
 
@@ -73,10 +75,6 @@ def columns(cell: CellResult, languages: Sequence[str]) -> dict[str, Any]:
 
 def _names(cells: Sequence[CellResult]) -> str:
     return ", ".join(plain(cell.encoder) for cell in cells)
-
-
-def _unseen(cell: CellResult) -> str:
-    return f"{plain(cell.encoder)} never saw {', '.join(map(plain, unseen(cell)))} in fine-tuning."
 
 
 def _exposure(cell: CellResult) -> Mapping[str, Any]:

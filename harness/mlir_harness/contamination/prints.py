@@ -72,8 +72,7 @@ class Lookup:
 
     def likely(self, hashes: HashArray) -> BoolArray:
         """True for all that are among them, and for few others."""
-        likely = self._buckets.take((hashes >> self._shift).view(np.int64))
-        return likely
+        return self._buckets.take((hashes >> self._shift).view(np.int64))
 
     def holds(self, hashes: HashArray) -> BoolArray:
         """Which are among them."""
