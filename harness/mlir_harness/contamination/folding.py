@@ -56,6 +56,7 @@ class _Table:
         joins: (_TABLE + 1,) bool it may compose with one before it ...
         inert: (_TABLE + 1,) bool ... but not with this one, if nothing stands between.
         active: (_TABLE + 1,) bool has an order, or joins.
+        ignored: (_TABLE + 1,) bool leaves nothing of itself.
     """
 
     one: CodeArray
@@ -64,6 +65,7 @@ class _Table:
     joins: BoolArray
     inert: BoolArray
     active: BoolArray
+    ignored: BoolArray
 
 
 def fold(texts: Sequence[str]) -> Folded:
@@ -85,13 +87,18 @@ def fold(texts: Sequence[str]) -> Folded:
     if len(special):
         folded, starts = _expanded(folded, special, codes[special], starts, table)
     quick = _packed(folded, starts)
-    return _joined(quick, slow, [fold_text(texts[row]) for row in slow.tolist()])
+    return (
+        _joined(quick, slow, [_normal(texts[row]) for row in slow.tolist()]) if len(slow) else quick
+    )
 
 
 def fold_text(text: str) -> str:
     """One text, folded as the definition says."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(each for each in folded if not _ignored(each))
+    return "".join(each for each in _normal(text) if not _ignored(each))
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -120,14 +127,22 @@ def _packed(folded: CodeArray, starts: IntArray) -> Folded:
 
 
 def _joined(quick: Folded, slow: IntArray, others: Sequence[str]) -> Folded:
-    """A batch with the texts of the rows `slow`, which have nothing in `quick`, at its end."""
-    if not others:
-        return quick
-    kept = np.delete(quick.rows, slow)
-    lengths = np.concatenate([quick.lengths[kept], [len(each) for each in others]])
+    """A batch with the texts of the rows `slow`, normal by now, at its end.
+
+    In `quick` they are empty.
+    """
     codes = np.frombuffer("".join(others).encode("utf-32-le", "surrogatepass"), "<u4")
-    rows = np.concatenate([kept, slow])
-    return Folded(rows, _starts(lengths), np.concatenate([quick.codes, codes]))
+    ignored = _table().ignored.take(np.minimum(codes, _TABLE).view(np.int32))
+    for place in np.flatnonzero(codes >= _TABLE).tolist():
+        ignored[place] = _ignored(chr(codes[place]))
+    starts = _starts(np.fromiter(map(len, others), np.int64, len(others)))
+    tail = _packed(np.where(ignored, _DROPPED, codes), starts)
+    kept = np.delete(quick.rows, slow)
+    return Folded(
+        np.concatenate([kept, slow]),
+        _starts(np.concatenate([quick.lengths[kept], tail.lengths])),
+        np.concatenate([quick.codes, tail.codes]),
+    )
 
 
 def _starts(lengths: IntArray) -> IntArray:
@@ -172,12 +187,13 @@ def _table() -> _Table:
     seconds = {second for _, second in filter(None, pairs)} | {chr(each) for each in _HANGUL}
     one = np.full(_TABLE + 1, _SPECIAL, np.uint32)
     order = np.zeros(_TABLE + 1, np.uint8)
-    joins, inert = np.zeros(_TABLE + 1, np.bool_), np.zeros(_TABLE + 1, np.bool_)
+    joins, inert, ignored = (np.zeros(_TABLE + 1, np.bool_) for _ in range(3))
     many: dict[int, CodeArray] = {}
     for code in range(_TABLE):
         character = chr(code)
         normal = unicodedata.normalize("NFKC", character)
         own = normal == character
+        ignored[code] = _ignored(character)
         order[code] = unicodedata.combining(normal[-1])
         joins[code] = own and character in seconds
         apart = unicodedata.normalize("NFKD", character) == character
@@ -189,7 +205,7 @@ def _table() -> _Table:
             many[code] = np.array(folded, np.uint32)
         else:
             one[code] = folded[0] if folded else _DROPPED
-    return _Table(one, many, order, joins, inert, joins | (order > 0))
+    return _Table(one, many, order, joins, inert, joins | (order > 0), ignored)
 
 
 def _composed(character: str) -> tuple[str, str] | None:
