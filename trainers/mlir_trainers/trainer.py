@@ -11,8 +11,9 @@ from transformers.utils import logging
 
 def quiet() -> None:
     """Keep transformers from drawing bars of its own beside ours."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    untyped: Any = logging
+    untyped.set_verbosity_error()
+    untyped.disable_progress_bar()
 
 
 class Trainer(SentenceTransformerTrainer):
