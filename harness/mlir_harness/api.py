@@ -18,6 +18,8 @@ from mlir_harness.text import names, plain
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["CellResult", "Report", "evaluate", "load", "weights_of"]
+
 
 @dataclass(frozen=True, repr=False)
 class Report:
