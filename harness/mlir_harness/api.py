@@ -14,6 +14,7 @@ from mlir_harness.making import make_encoder
 from mlir_harness.protocols import Trainable
 from mlir_harness.results import CellResult
 from mlir_harness.text import names, plain
+from mlir_harness.types import Retrieval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -208,7 +208,7 @@ def test_processes_that_prepare_at_once_read_once(tmp_path: Path) -> None:
     told = [process.communicate(timeout=120)[0].splitlines() for process in running]
     assert [process.returncode for process in running] == [0, 0]
     assert told[0][-1] == told[1][-1]
-    assert sorted(len(each) for each in told) == [1, 2], "one of them read"
+    assert sum("x: 9,000 rows" in each for each in told) == 1, "one of them read"
     assert len(load(Path(told[0][-1]))) == 9000
 
 

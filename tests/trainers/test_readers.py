@@ -244,9 +244,10 @@ def test_mmarco_names_a_line_that_is_not_of_its_form(tmp_path: Path) -> None:
     write(folder / "collections/german_collection.tsv", "0\tgut\nkaputt\n")
     with pytest.raises(DataError, match=r"german_collection.tsv, line 2: not a number, a tab"):
         read(f"mmarco:{folder}")
-    write(tmp_path / "triples.train.ids.small.tsv", "1\tx\t2\n")
-    with pytest.raises(DataError, match=r"small.tsv, line 1: '1\\tx\\t2' is no judgement"):
-        read(f"mmarco:{folder}")
+    for line in ("1\tx\t2", "1", "1 2 3 4 5", f"{1 << 63} 2", "-1 2"):
+        write(tmp_path / "triples.train.ids.small.tsv", f"10 2\n{line}\n")
+        with pytest.raises(DataError, match=r"small.tsv, line 2: '.*' is no judgement"):
+            read(f"mmarco:{folder}")
     (tmp_path / "triples.train.ids.small.tsv").unlink()
     with pytest.raises(DataError, match=r"hold no qrels.train.tsv"):
         read(f"mmarco:{folder}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,14 @@ def test_what_is_wrong_is_said_with_what_to_do(given: Any, said: str, hint: str)
     with pytest.raises(UsageError, match=said) as raised:
         parse(given) if isinstance(given, str) else from_table(given)
     assert hint in raised.value.hint
+
+
+def test_the_tables_of_the_documentation_are_sources() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "parallel-data.md").read_text("utf-8")
+    tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    formats = [from_table(tomllib.loads(table)).format for table in tables]
+    assert formats == ["tsv", "lareqa", "mmarco"]
+    assert all(f"| `{form}` |" in text for form in FORMATS)
 
 
 def test_names_become_distinct() -> None:

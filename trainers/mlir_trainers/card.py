@@ -52,9 +52,10 @@ language:
 {recipe.description or "Trained with mlir-harness."}
 
 A dual encoder with shared weights, trained with InfoNCE over cosine similarity and in-batch
-negatives (arXiv 2408.10536). A share of {recipe.training.alpha:g} of the batches is in one language; in the
-others every pair is in two. {outcome.steps} steps; the weights are those of step {outcome.best_step}, where the
-loss on the validation batches was lowest. Batches drawn: {kinds or "none"}.
+negatives (arXiv 2408.10536). A share of {recipe.training.alpha:g} of the batches is in one
+language; in the others every pair is in two. {outcome.steps} steps; the weights are those of step
+{outcome.best_step}, where the loss on the validation batches was lowest. Batches drawn:
+{kinds or "none"}.
 
 ```python
 from sentence_transformers import SentenceTransformer

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-class NotFinite(Exception):  # noqa: N818  it says what the loss is
+class NotFinite(Exception):
     """The loss is NaN or infinite: training cannot go on."""
 
 
@@ -28,14 +28,15 @@ class WatchedLoss(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        value: Tensor = self.loss(sentence_features, labels)
+    def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        value: Tensor = self.loss(features, labels)
         if not value.isfinite():
             raise NotFinite(f"the loss is {value.item()}")
         return value
 
     def get_config_dict(self) -> dict[str, Any]:
-        return dict(self.loss.get_config_dict())
+        described: Any = self.loss.get_config_dict
+        return dict(described())
 
 
 def made(model: SentenceTransformer, chosen: Training) -> WatchedLoss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlir_harness.errors import HarnessError
 from mlir_trainers.parallel.data import ParallelData
@@ -46,7 +46,7 @@ def begin(recipe: Recipe, data: ParallelData, weights: Path | None) -> SentenceT
 
 
 def _loaded(weights: Path) -> SentenceTransformer:
-    """A folder of sentence-transformers as it is; a bare transformer with the mean of its tokens."""
+    """A folder of sentence-transformers as it is; of a bare transformer, the mean of tokens."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
 
@@ -84,7 +84,8 @@ def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
 
     chosen = recipe.model
     pad, unknown, begin_, end, mask = _SPECIAL
-    tokenizer = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast  # untyped
+    tokenizer = fast(
         tokenizer_object=trained_tokenizer(_texts(data), chosen.vocabulary),
         model_max_length=chosen.max_tokens,
         pad_token=pad,

@@ -256,7 +256,9 @@ def _apply(content: dict[str, Any], change: str) -> None:
     """Put one `key=value` into nested mappings; a value that is no TOML is a string."""
     key, found, value = change.partition("=")
     if not found or not key.strip():
-        raise UsageError(f"--set {change}: it is not KEY=VALUE", "Like training.learning_rate=1e-4.")
+        raise UsageError(
+            f"--set {change}: it is not KEY=VALUE", "Like training.learning_rate=1e-4."
+        )
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

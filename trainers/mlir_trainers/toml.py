@@ -28,7 +28,9 @@ def _key(name: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(each)} = {_value(held)}" for each, held in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{_key(each)} = {_value(held)}" for each, held in value.items()) + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, bool | int | float):

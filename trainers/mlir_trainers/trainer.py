@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformerTrainer
 from transformers import PrinterCallback, ProgressCallback
 
 
-class Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
+class Trainer(SentenceTransformerTrainer):
     """The trainer, silent: progress is the callback's, and the model card is ours."""
 
     def __init__(self, **given: Any) -> None:

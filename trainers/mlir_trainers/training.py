@@ -100,15 +100,13 @@ def _pairs(data: ParallelData, alpha: float, seed: int, **more: Any) -> PairData
     return PairDataset(data, Mixing(alpha, seed, processes, **more))
 
 
-def _trainer(
-    job: Job, pairs: PairDataset, reporter: watch.Reporter
-) -> SentenceTransformerTrainer:
+def _trainer(job: Job, pairs: PairDataset, reporter: watch.Reporter) -> SentenceTransformerTrainer:
     from transformers import EarlyStoppingCallback
 
     from mlir_trainers import loss
-    from mlir_trainers.trainer import Trainer
     from mlir_trainers.batching.pairs import TrainerBatches
     from mlir_trainers.batching.pools import largest_batch
+    from mlir_trainers.trainer import Trainer
 
     chosen = job.recipe.validation
     alpha = chosen.alpha if len(job.validation.languages) > 1 else 1.0
@@ -123,7 +121,7 @@ def _trainer(
     callbacks: list[Any] = [watch.Callback(reporter, job.recipe.name)]
     if chosen.patience:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=chosen.patience))
-    trainer = Trainer(
+    return Trainer(
         model=model,
         args=_arguments(job, size, steps),
         train_dataset=pairs,
@@ -131,7 +129,6 @@ def _trainer(
         loss=loss.made(model, job.recipe.training),
         callbacks=callbacks,
     )
-    return trainer
 
 
 def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
@@ -155,7 +152,7 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
         gradient_checkpointing=training.gradient_checkpointing,
         seed=training.seed,
         dataloader_num_workers=training.workers,
-        dataloader_pin_memory=False if job.device == "cpu" else None,
+        dataloader_pin_memory=job.device != "cpu",
         batch_sampler=TrainerBatches,
         prompts={"query": prompts.query, "passage": prompts.passage},
         eval_strategy="steps",

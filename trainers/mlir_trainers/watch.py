@@ -29,7 +29,7 @@ class Reporter(Protocol):
         ...
 
 
-class Callback(TrainerCallback):  # type: ignore[misc]
+class Callback(TrainerCallback):
     """Tells a `Reporter`; sets the epoch; sees that the last step is validated too."""
 
     def __init__(self, reporter: Reporter, title: str) -> None:
@@ -38,18 +38,22 @@ class Callback(TrainerCallback):  # type: ignore[misc]
         self._loss: float | None = None
         self._validation: float | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        del args, control, kwargs
         if state.is_world_process_zero:
             self._reporter.start(self._title, state.max_steps)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        del args, kwargs
         if state.global_step >= state.max_steps:
             control.should_evaluate = True
         self._tell(state)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        self._loss = (logs or {}).get("loss", self._loss)
-        self._validation = (logs or {}).get("eval_loss", self._validation)
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        del args, control
+        logs = kwargs.get("logs") or {}
+        self._loss = logs.get("loss", self._loss)
+        self._validation = logs.get("eval_loss", self._validation)
         self._tell(state)
 
     def _tell(self, state: Any) -> None:

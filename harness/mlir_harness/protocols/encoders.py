@@ -157,7 +157,7 @@ class Trainable(Protocol):
 
     @property
     def weights(self) -> str:
-        """The folder, as transformers or sentence-transformers reads it; weights are safetensors."""
+        """The folder, as transformers or sentence-transformers reads it; holds safetensors."""
         ...
 
 

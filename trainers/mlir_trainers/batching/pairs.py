@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import datasets
+from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from mlir_trainers.batching.sampler import Composition, HybridBatches
 from mlir_trainers.parallel.data import ParallelData
@@ -67,20 +68,18 @@ class PairDataset(datasets.Dataset):
         return found
 
 
-class TrainerBatches:
+class TrainerBatches(DefaultBatchSampler):
     """`HybridBatches` as the trainer makes its batch samplers: from a data set, by class.
 
     The trainer saves its arguments, this class among them, by name; so what it needs to know
     comes with the data set.
     """
 
-    drop_last = True
-
-    def __init__(self, dataset: PairDataset, batch_size: int, **_: Any) -> None:
+    def __init__(self, dataset: PairDataset, batch_size: int, **more_given: Any) -> None:
         """See `HybridBatches`; the trainer's own seed and generator are not used."""
+        super().__init__(dataset, batch_size, **{**more_given, "drop_last": True})
         mixing = dataset.mixing
         more = {} if mixing.observe is None else {"observe": mixing.observe}
-        self.batch_size = batch_size
         self._batches = HybridBatches(
             dataset.parallel,
             batch_size,

@@ -130,9 +130,7 @@ class HybridBatches:
             self.observe(self._composed(number, pool, asked, answered))
             yield ((rows * languages + asked) * languages + answered).tolist()
 
-    def _composed(
-        self, number: int, pool: int, asked: IntArray, answered: IntArray
-    ) -> Composition:
+    def _composed(self, number: int, pool: int, asked: IntArray, answered: IntArray) -> Composition:
         names = self._data.languages
         counts = Counter(zip(asked.tolist(), answered.tolist(), strict=True))
         return Composition(

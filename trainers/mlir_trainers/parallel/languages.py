@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from mlir_harness.errors import DataError
 
@@ -41,6 +42,7 @@ _SUBTAG = re.compile(r"[A-Za-z]{2}|[A-Za-z]{4}|[0-9]{3}")
 _SHAPE = re.compile(r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-[a-z0-9]{4,8})*")
 
 
+@lru_cache(maxsize=1024)  # a table says the same few names with every row
 def tag(name: str) -> str:
     """The BCP-47 tag for a language's name in a file: "deu", "german" and "DE" are "de".
 

@@ -26,6 +26,7 @@ from mlir_trainers.parallel.rows import Row
 _PAIRS = ("qrels.train.tsv", "triples.train.ids.small.tsv", "triples.train.ids.tsv")
 _COLLECTION, _QUERIES = "_collection.tsv", "_queries.train.tsv"
 _AT_ONCE = 1 << 20  # pairs read before those met twice are let go
+_NUMBERS = 1 << 63  # below that they fit an array
 _ROWS = 1 << 12  # that are Python objects at a time
 
 
@@ -157,14 +158,14 @@ def _read_pairs(file: Path) -> IntArray:
             continue
         cells = line.split()
         try:
-            if len(cells) == 4:  # judgements: query, 0, passage, grade
-                if int(cells[3]) > 0:
-                    some.append((int(cells[2]), int(cells[0])))
-            elif len(cells) in (2, 3):  # query, passage, and perhaps one that is no answer
-                some.append((int(cells[1]), int(cells[0])))
-            else:
+            # Judgements: query, 0, passage, grade; else query, passage, perhaps one no answer.
+            judged = len(cells) == 4
+            pair = (int(cells[2 if judged else 1]), int(cells[0]))
+            if not 2 <= len(cells) <= 4 or min(pair) < 0 or max(pair) >= _NUMBERS:
                 raise ValueError
-        except ValueError as error:
+            if not judged or int(cells[3]) > 0:
+                some.append(pair)
+        except (ValueError, IndexError) as error:
             raise DataError(
                 f"{file}, line {number}: {quoted(line)} is no judgement and no triple of numbers",
                 "Name another file with the option pairs.",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mlir_harness.errors import DataError, StoreError
 from mlir_harness.types import BoolArray, IntArray
@@ -42,7 +42,7 @@ def prepare(
     A row's language counts where both question and passage are there; blank texts are missing.
     What has only one of them is left out and counted, as are rows without any language. Rows
     whose passages are equal in any language, or of one source, get one group. Memory does not
-    grow with the texts: it takes about 50 bytes a row.
+    grow with the texts: it takes about 100 bytes a row.
 
     Args:
         sources: what to read; those called alike are numbered.
@@ -67,7 +67,7 @@ def prepare(
         if (done / "meta.json").exists():
             return done
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{done.name}.lock"):
+        with _locked(folder / f".{done.name}.lock", note):
             if not (done / "meta.json").exists():  # another process may have won
                 _write(sources, files, done, note)
     return done
@@ -102,9 +102,7 @@ class _Read:
                     f"{what} has no {side} in {', '.join(sorted(lacking))}",
                     "Add them, or name the other languages with languages = […].",
                 )
-        wanted = self.source.options.get("languages", ())
-        assert isinstance(wanted, tuple)  # noqa: S101  as sources makes them
-        if absent := sorted(set(wanted) - self.asked):
+        if absent := sorted(set(self.source.languages) - self.asked):
             raise DataError(
                 f"{what} has nothing in {', '.join(absent)}",
                 f"It is in {', '.join(sorted(self.asked)) or 'no language'}.",
@@ -259,6 +257,21 @@ def _key(sources: Sequence[Source], files: Sequence[Sequence[Mapping[str, Any]]]
     ]
     text = json.dumps([SCHEMA, CHUNK, _READER, parts], sort_keys=True, default=str)
     return xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))
+
+
+@contextmanager
+def _locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
+    """Only one process reads the sources; the others wait for what it writes."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        note("another process prepares the same data: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

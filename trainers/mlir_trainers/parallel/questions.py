@@ -64,6 +64,7 @@ def rows(
             {language: each.question for language, each in here.items()},
             {language: each.passage for language, each in here.items()},
             sources[next(iter(here.values())).paragraph],
+            f"{path}, question {quoted(name)}",
         )
 
 

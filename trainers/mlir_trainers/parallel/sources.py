@@ -46,6 +46,15 @@ class Source:
     path: Path
     options: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What `languages` restricts it to, as BCP-47 tags; nothing where it does not.
+
+        Raises:
+            UsageError: it is no list of languages.
+        """
+        return _languages(self.options.get("languages", ()))
+
     def rows(self) -> Iterator[Row]:
         """Read the rows.
 
