@@ -111,7 +111,7 @@ _BOTH = (MONO, CROSS)
 CLAIMS = (
     Claim(
         "multilingual-best",
-        "Hybrid is best or tied in multilingual retrieval",
+        "Hybrid best or tied, multilingual",
         HYBRID,
         _BOTH,
         "multilingual",
@@ -119,7 +119,7 @@ CLAIMS = (
     ),
     Claim(
         "mono-own-ground",
-        "Of the baselines, X-X is the better one in monolingual retrieval",
+        "X-X the better baseline, monolingual",
         MONO,
         (CROSS,),
         "monolingual",
@@ -127,7 +127,7 @@ CLAIMS = (
     ),
     Claim(
         "cross-own-ground",
-        "Of the baselines, X-Y is the better one in cross-lingual retrieval",
+        "X-Y the better baseline, cross-lingual",
         CROSS,
         (MONO,),
         "cross-lingual",
@@ -135,7 +135,7 @@ CLAIMS = (
     ),
     Claim(
         "hybrid-monolingual",
-        "Hybrid is at least equal to X-X in monolingual retrieval",
+        "Hybrid at least equal to X-X, monolingual",
         HYBRID,
         (MONO,),
         "monolingual",
@@ -143,7 +143,7 @@ CLAIMS = (
     ),
     Claim(
         "hybrid-cross-lingual",
-        "Hybrid is at least equal to X-Y in cross-lingual retrieval",
+        "Hybrid at least equal to X-Y, cross-lingual",
         HYBRID,
         (CROSS,),
         "cross-lingual",
@@ -151,7 +151,7 @@ CLAIMS = (
     ),
     Claim(
         "hybrid-bias",
-        "Hybrid has less language bias than X-X",
+        "Hybrid less biased to languages than X-X",
         HYBRID,
         (MONO,),
         "multilingual",
@@ -160,7 +160,7 @@ CLAIMS = (
     ),
     Claim(
         "cross-bias",
-        "X-Y has less language bias than X-X",
+        "X-Y less biased to languages than X-X",
         CROSS,
         (MONO,),
         "multilingual",
@@ -178,8 +178,8 @@ CLAIMS = (
     ),
 )
 SEPARATE = "separate"
-SEPARATE_SENTENCE = "Evaluation data is separate from training data"
-SEPARATE_NEED = "zero texts in both"
+SEPARATE_SENTENCE = "Evaluation data separate from training data"
+SEPARATE_NEED = "no text in both"
 
 
 def must_hold(claim: Claim, measure: str = "AP") -> str:
@@ -245,7 +245,7 @@ def separate(exposures: Sequence[Mapping[str, object]]) -> Finding:
     if verdicts == {"zero-shot"}:
         return Finding(SEPARATE, Verdict.SUPPORTED, None, "of fine-tuning; pre-training is unknown")
     reasons = [str(each["reason"]) for each in exposures if each.get("reason")]
-    told = reasons[0] if reasons else "no record of the training texts was compared"
+    told = reasons[0] if reasons else "there is no record of the training texts"
     return Finding(SEPARATE, Verdict.UNTESTABLE, None, told)
 
 

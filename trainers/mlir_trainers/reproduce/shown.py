@@ -19,6 +19,7 @@ from mlir_trainers.reproduce.claims import (
 from mlir_trainers.reproduce.intervals import ENOUGH_SEEDS, spread
 from mlir_trainers.reproduce.outcome import Outcome, TaskOutcome
 from mlir_trainers.reproduce.published import Published
+from mlir_trainers.samples import SAMPLE
 
 SIGNS = {
     Verdict.SUPPORTED: "✓",
@@ -44,12 +45,12 @@ def need(finding: Finding, measure: str) -> str:
 
 
 def value(finding: Finding) -> str:
-    """The difference, such as "+0.012"; "" if there is none."""
+    """The difference, such as "+0.0124"; "" if there is none."""
     return "" if finding.difference is None else _signed(finding.difference.value, finding)
 
 
 def interval(finding: Finding) -> str:
-    """ "−0.004 … +0.020"; "" if nothing is known of it."""
+    """ "−0.0041 … +0.0203"; "" if nothing is known of it."""
     held: Difference | None = finding.difference
     if held is None or not held.interval:
         return ""
@@ -57,7 +58,7 @@ def interval(finding: Finding) -> str:
 
 
 def beside(finding: Finding, figures: Sequence[Published]) -> list[str]:
-    """The paper's figures for a claim, such as "XLM-R −0.001 ✓"."""
+    """The paper's figures for a claim, such as "XLM-R −0.0007 ✓"."""
     lines = []
     for each in figures:
         found = each.finding(finding.claim)
@@ -92,22 +93,33 @@ def notes(outcome: Outcome, task: TaskOutcome) -> list[str]:
     )
     lines = [
         f"Positive is in favour of the claim. Each bound holds with 95 % confidence; {resampled}.",
-        f"Trained on {', '.join(outcome.data)}"
-        + (", a sample of 96 rows that proves nothing." if outcome.sample else "."),
+        _trained_on(outcome),
     ]
     if task.apart:
         lines.append(f"No published figures beside: {task.apart}.")
     else:
         lines.append("Published: verdicts by point estimates; the paper gives no intervals.")
-    lines += [
-        f"{sentence(each)}: {each.reason}."
-        for each in task.findings
-        if each.reason and (each.verdict is Verdict.UNTESTABLE or each.claim == SEPARATE)
-    ]
+    reasons: dict[str, list[str]] = {}
+    for each in task.findings:
+        if each.verdict is Verdict.UNTESTABLE:
+            reasons.setdefault(each.reason, []).append(sentence(each))
+        elif each.claim == SEPARATE:
+            lines.append(f"{sentence(each)}: {each.reason}.")
+    lines += [f"{'; '.join(claims)}: {reason}." for reason, claims in reasons.items()]
     return lines
+
+
+def _trained_on(outcome: Outcome) -> str:
+    if not outcome.sample:
+        return f"Trained on {', '.join(outcome.data)}."
+    others = [f" and {each}" for each in outcome.data if each != SAMPLE]
+    return (
+        f"Trained on the bundled sample of 96 rows{''.join(others)}: "
+        "it shows that everything works, and proves nothing."
+    )
 
 
 def _signed(number: float, finding: Finding) -> str:
     ranks = finding.claim != SEPARATE and _CLAIMS[finding.claim].measure == RANK_DISTANCE
-    shown = f"{number:+,.1f}" if ranks else f"{number:+.3f}"
+    shown = f"{number:+,.1f}" if ranks else f"{number:+.4f}"
     return shown.replace("-", "−")

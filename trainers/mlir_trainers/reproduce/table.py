@@ -24,13 +24,11 @@ def render(outcome: Outcome) -> RenderableType:
     parts: list[RenderableType] = []
     for task in outcome.tasks:
         parts += [_title(shown.title(outcome, task)), _verdicts(task)]
-        parts += [
-            Padding(Text(plain(line, 600), style="dim"), (0, 0, 0, 2))
-            for line in shown.notes(outcome, task)
-        ]
+        parts += map(_note, shown.notes(outcome, task))
         parts += [Text(), _means(task), Text()]
-    parts += [_title(f"The paper's own figures, by point estimates · {published.source()}")]
-    parts += [_published(), Padding(Text(shown.LEGEND, style="dim"), (0, 0, 0, 2))]
+    if parts:
+        parts.append(_title("The paper's own figures, by point estimates"))
+        parts += [_published(), _note(f"{shown.LEGEND}. {published.source()}.")]
     return Group(*parts)
 
 
@@ -49,13 +47,17 @@ def grid(first: str, headings: Sequence[str]) -> Table:
     drawn = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style=""
     )
-    drawn.add_column(Text(first), vertical="bottom", overflow="fold", min_width=8)
+    lines = max(heading.count("\n") for heading in headings)
+    drawn.add_column(Text("\n" * lines + first), overflow="fold", min_width=8)
     for heading in headings:
         width = max(map(len, heading.split("\n")))
-        drawn.add_column(
-            Text(heading), justify="right", vertical="bottom", no_wrap=True, min_width=width
-        )
+        above = "\n" * (lines - heading.count("\n"))
+        drawn.add_column(Text(above + heading), justify="right", no_wrap=True, min_width=width)
     return drawn
+
+
+def _note(words: str) -> RenderableType:
+    return Padding(Text(plain(words, 600), style="dim"), (0, 0, 0, 2), expand=False)
 
 
 def _title(words: str) -> Text:
