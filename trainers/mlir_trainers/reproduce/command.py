@@ -11,7 +11,7 @@ from mlir_harness import files
 from mlir_harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from mlir_trainers.reproduce.run import Job
+    from mlir_trainers.reproduce.run import Job, Task
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -53,6 +53,13 @@ _FOLDER = click.Path(path_type=Path)
 )
 @click.option(
     "--data-dir", type=_FOLDER, metavar="DIR", help="Folder with the tasks' files; else the sample."
+)
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="TASK=SPLIT",
+    help="Part of a task's data, such as mtop=eval, instead of its default; may be repeated.",
 )
 @click.option(
     "--split-articles",
@@ -108,6 +115,7 @@ def reproduce(
     seeds: int,
     tasks: str,
     data_dir: Path | None,
+    splits: tuple[str, ...],
     split_articles: int | None,
     split_seed: int,
     weights: Path | None,
@@ -129,7 +137,7 @@ def reproduce(
     del debug  # the program itself looks for it
     from mlir_trainers.commands import trained_places
     from mlir_trainers.reproduce import plan
-    from mlir_trainers.reproduce.run import Job, Task
+    from mlir_trainers.reproduce.run import Job
 
     output = files.expanded(output).absolute()
     where = trained_places(
@@ -139,13 +147,12 @@ def reproduce(
         device=device,
         weights=weights,
     )
-    names = [each.strip() for each in tasks.split(",") if each.strip()]
-    if not names:
-        raise UsageError("no task was named", "Give some with --tasks, such as xquad-r,mtop.")
-    evaluated = {name: Task(name, where.data_dir) for name in dict.fromkeys(names)}
+    evaluated = _tasks(tasks, splits, where.data_dir)
     sources: tuple[object, ...] = train_on
     apart = ""
     if split_articles is not None:
+        from dataclasses import replace
+
         from mlir_trainers.reproduce import held_out
 
         if where.data_dir is None or held_out.TASK not in evaluated:
@@ -153,9 +160,10 @@ def reproduce(
                 "--split-articles splits the files of XQuAD-R",
                 f"Name their folder with --data-dir, and {held_out.TASK} among --tasks.",
             )
-        split = held_out.split(where.data_dir, split_articles, split_seed, output)
-        evaluated[held_out.TASK] = Task(split.task, split.folder)
-        sources, apart = (*train_on, split.source), held_out.TASK
+        part = held_out.split(where.data_dir, split_articles, split_seed, output)
+        whole = evaluated[held_out.TASK]
+        evaluated[held_out.TASK] = replace(whole, name=part.task, data_dir=part.folder)
+        sources, apart = (*train_on, part.source), held_out.TASK
     chosen = plan.trainings(model, seeds, changes, sources, validation, but_against=apart)
     job = Job(
         model,
@@ -167,6 +175,25 @@ def reproduce(
         allow_contamination=allow_contamination,
     )
     raise SystemExit(_done(job, form))
+
+
+def _tasks(tasks: str, splits: tuple[str, ...], data_dir: Path | None) -> dict[str, Task]:
+    """What `--tasks` and `--split` name, by name."""
+    from mlir_trainers.reproduce.run import Task
+
+    names = dict.fromkeys(each.strip() for each in tasks.split(",") if each.strip())
+    if not names:
+        raise UsageError("no task was named", "Give some with --tasks, such as xquad-r,mtop.")
+    chosen = dict.fromkeys(names, "")
+    for each in splits:
+        task, equals, split = each.partition("=")
+        if not equals or task not in chosen:
+            raise UsageError(
+                f"--split {each}: it is not TASK=SPLIT of one of the tasks",
+                f"The tasks are {', '.join(chosen)}.",
+            )
+        chosen[task] = split
+    return {name: Task(name, data_dir, split) for name, split in chosen.items()}
 
 
 def _done(job: Job, form: str) -> Exit:

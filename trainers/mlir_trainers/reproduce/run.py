@@ -11,7 +11,7 @@ from mlir_harness import api
 from mlir_harness.api import CellResult
 from mlir_harness.types import Retrieval
 from mlir_trainers import models, session, watch
-from mlir_trainers.reproduce import plan, published, scores
+from mlir_trainers.reproduce import ensure, plan, published, scores
 from mlir_trainers.reproduce.claims import CLAIMS, SAMPLERS, Finding, judged, separate
 from mlir_trainers.reproduce.outcome import Failure, Means, Outcome, TaskOutcome
 from mlir_trainers.reproduce.plan import Training
@@ -25,10 +25,12 @@ class Task:
     Attributes:
         name: as `--tasks` takes it, or LABEL=NAME.
         data_dir: folder with its files; None for where they usually are, or the sample.
+        split: "" for its default.
     """
 
     name: str
     data_dir: Path | None
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,25 +85,18 @@ def train(job: Job, reporter: watch.Reporter) -> dict[tuple[str, int], Path]:
     """The folders of the encoders by sampler and seed; trains those that are not there.
 
     Raises:
-        HarnessError: see `session.run` and `plan.done`.
+        HarnessError: see `ensure.trained`.
     """
     folders = {}
     for number, each in enumerate(job.trainings, 1):
-        folder = job.places.output / each.recipe.name
-        prepared = session.data(each.recipe, job.places, reporter)
-        prints = dict(
-            zip(("train", "validation"), (part.fingerprint for part in prepared), strict=True)
+        reporter.note(f"encoder {number} of {len(job.trainings)}: {each.recipe.name}")
+        folders[each.sampler, each.seed] = ensure.trained(
+            each.recipe,
+            job.places,
+            reporter,
+            fresh=job.fresh,
+            allow_contamination=job.allow_contamination,
         )
-        if job.fresh or not plan.done(each.recipe, folder, prints):
-            reporter.note(f"training {number} of {len(job.trainings)}: {each.recipe.name}")
-            session.run(
-                each.recipe,
-                job.places,
-                reporter,
-                fresh=job.fresh,
-                allow_contamination=job.allow_contamination,
-            )
-        folders[each.sampler, each.seed] = folder
     return folders
 
 
@@ -126,6 +121,7 @@ def evaluate(
     report = api.evaluate(
         named,
         [task.name],
+        split=task.split,
         data_dir=task.data_dir,
         output=job.results,
         cache_dir=job.places.cache,
@@ -137,7 +133,7 @@ def evaluate(
 
 
 def _load(task: Task, job: Job) -> Retrieval:
-    return api.load(task.name, data_dir=task.data_dir, cache_dir=job.places.cache)
+    return api.load(task.name, split=task.split, data_dir=task.data_dir, cache_dir=job.places.cache)
 
 
 def _held(

@@ -16,7 +16,7 @@ from mlir_trainers.reproduce.claims import CLAIMS, PAPER_NAMES, Verdict
 from mlir_trainers.reproduce.outcome import KINDS, Failure, Outcome, TaskOutcome
 
 _STYLES = {Verdict.SUPPORTED: "green", Verdict.NOT_SUPPORTED: "red"}
-_SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
+SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 
 
 def render(outcome: Outcome) -> RenderableType:
@@ -83,7 +83,7 @@ def _means(task: TaskOutcome) -> RenderableType:
     measure = plain(task.measure)
     kinds = [kind for kind in KINDS if any(kind in each.by_kind for each in task.means)]
     ranks = any(each.rank_distance for each in task.means)
-    headings = [f"{_SHORT[kind]}\n{measure}" for kind in kinds]
+    headings = [f"{SHORT[kind]}\n{measure}" for kind in kinds]
     drawn = grid("batches", headings + (["rank\ndistance"] if ranks else []))
     for each in task.means:
         name = PAPER_NAMES.get(each.name, f"{each.name} (not trained by us)")
