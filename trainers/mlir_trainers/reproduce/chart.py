@@ -39,12 +39,15 @@ def svg(title: str, panels: Sequence[Panel]) -> str:
         f'<rect width="{width}" height="{_HEIGHT}" fill="white"/>',
         _text(16, 24, title, size=15, weight="bold"),
     ]
+    names = dict.fromkeys(name for panel in panels for name in panel.lines)
+    colours = dict(zip(names, _COLOURS * len(names), strict=False))  # the same in every panel
     for number, panel in enumerate(panels):
-        parts += [f'<g transform="translate({number * _WIDTH} 0)">', *_panel(panel), "</g>"]
+        parts += [f'<g transform="translate({number * _WIDTH} 0)">']
+        parts += [*_panel(panel, colours), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(panel: Panel) -> list[str]:
+def _panel(panel: Panel, colours: Mapping[str, str]) -> list[str]:
     points = [point for line in panel.lines.values() for point in line]
     x_range = _range([x for x, _ in points])
     ticks = _ticks([y for _, y in points])
@@ -66,9 +69,8 @@ def _panel(panel: Panel) -> list[str]:
         parts.append(_text(across(x), bottom + 16, f"{x:g}", anchor="middle"))
     parts.append(_text((_LEFT + right) / 2, bottom + 36, panel.x_label, anchor="middle"))
     ends = _apart([up(line[-1][1]) + 4 for line in panel.lines.values()])
-    for (name, line), end, colour in zip(
-        panel.lines.items(), ends, _COLOURS * len(panel.lines), strict=False
-    ):
+    for (name, line), end in zip(panel.lines.items(), ends, strict=True):
+        colour = colours[name]
         placed = [(across(x), up(y)) for x, y in line]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
