@@ -47,6 +47,28 @@ def scored(encoder: str, base: float, **changes: Any) -> CellResult:
     return CellResult(**(cell | changes))
 
 
+def exposed(cell: CellResult, **found: Any) -> CellResult:
+    """The cell with what is known of its encoder's training."""
+    held = {"verdict": "zero-shot", "reason": "", "untrained": False, **found}
+    return replace(cell, details={**cell.details, "exposure": held})
+
+
+def contaminated(cell: CellResult) -> CellResult:
+    """Three English queries were trained on, and so their translations."""
+    languages = {"en": {"found": 3, "of": 1190}, "hi": {"found": 3, "of": 1190}}
+    queries = {"found": 6, "of": 2380, "languages": languages, "listed": {"en": {"q1": "text"}}}
+    documents = {"found": 0, "of": 2400, "languages": {}, "listed": {}}
+    return exposed(
+        cell,
+        verdict="contaminated",
+        record="r" * 32,
+        trained={"en": 12, HOSTILE: 1},
+        unseen=["hi"],
+        queries=queries,
+        documents=documents,
+    )
+
+
 def searched(cell: CellResult, recall: float, **changes: Any) -> CellResult:
     """The cell with what an index makes of it."""
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from mlir_encoders.counting import Counter, Counts
 from mlir_harness.errors import EncoderError, Unavailable, UsageError
-from mlir_harness.protocols import Context, EncoderInfo
+from mlir_harness.protocols import UNTRAINED, Context, EncoderInfo
 from mlir_harness.types import Collection, DoubleArray, IntArray, Role
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ class Bm25:
             language_aware=True,
             licence="Apache-2.0",
             description="BM25 over words, and pairs of characters where words are not spaced",
+            training=UNTRAINED,
         )
 
     def fit(self, documents: Sequence[Collection]) -> Bm25:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_harness.errors import UsageError
-from mlir_harness.protocols import Context, EncoderInfo
+from mlir_harness.protocols import UNTRAINED, Context, EncoderInfo
 from mlir_harness.types import FloatArray, IntArray
 
 # Raise this whenever a vector may change: stored vectors are found by it.
@@ -80,6 +80,7 @@ class HashingEncoder:
             dimension=self._dimension,
             licence="Apache-2.0",
             description="hashed character n-grams (2 to 4), no weights: the floor",
+            training=UNTRAINED,
         )
 
     def encode(self, texts: Sequence[str], context: Context) -> FloatArray:  # noqa: ARG002

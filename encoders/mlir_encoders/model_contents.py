@@ -10,6 +10,8 @@ from pathlib import Path
 
 import xxhash
 
+TRAINING_TEXTS = "training-texts.safetensors"  # a record of what the model was trained on
+
 # Files that no vector depends on. What is not named here counts: better one encoding too many
 # than a stale vector.
 _IRRELEVANT_FILES = (
@@ -22,6 +24,7 @@ _IRRELEVANT_FILES = (
     # Of DeBERTa's other half, and what the harness writes beside weights.
     *("generator_config.json", "pytorch_model.generator.bin"),
     *("fetched.json", "converted.json"),
+    TRAINING_TEXTS,
 )
 _IRRELEVANT_FOLDERS = ("onnx", "openvino", "coreml", "eval", "runs", "checkpoint-*", "__pycache__")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -59,6 +62,11 @@ class Contents:
     def name(self, file: Path) -> str:
         """The path of a file below the folder, with slashes."""
         return file.relative_to(self.path).as_posix()
+
+    @property
+    def training(self) -> str:
+        """The folder, if it holds a record of training texts; else ""."""
+        return str(self.path.absolute()) if (self.path / TRAINING_TEXTS).is_file() else ""
 
     @property
     def weights(self) -> list[Path]:

@@ -113,6 +113,7 @@ class SentenceEncoder:
             languages=self._about.languages,
             licence=self._about.licence,
             description=self._about.description,
+            training=self._folder.contents.training,
         )
 
     @property

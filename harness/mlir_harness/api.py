@@ -1,4 +1,4 @@
-"""The public door for notebooks, scripts and trainers: `evaluate(...)`, data, base weights."""
+"""The public door for notebooks, scripts and trainers: `evaluate(...)`, what was seen, weights."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlir_harness import contamination, prepare, registry, runner
 from mlir_harness import precision as precisions
-from mlir_harness import prepare, registry, runner
+from mlir_harness.contamination import Exposure
 from mlir_harness.errors import UsageError
 from mlir_harness.making import make_encoder
 from mlir_harness.protocols import Trainable
 from mlir_harness.results import CellResult
 from mlir_harness.text import names, plain
-from mlir_harness.types import Retrieval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,30 +187,37 @@ def evaluate(
     return Report(tuple(precisions.compared(cells, prepared.request.output)))
 
 
-def load(
+def exposure(
+    folder: str | Path,
     task: str,
     *,
-    languages: str | Sequence[str] = (),
-    split: str = "",
     data: Literal["auto", "real", "sample"] = "auto",
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
-) -> Retrieval:
-    """The data that `evaluate` would evaluate on; arguments are those of `evaluate`.
+) -> Exposure:
+    """How much of a task's default split is in a record of training texts.
+
+    Args:
+        folder: with the record.
+        task, data, data_dir, cache_dir: see `evaluate`.
 
     Raises:
-        HarnessError: there is no such task, or its data is not here or malformed.
+        HarnessError: there is no such task, its data is not here, or the record is damaged.
     """
     request = runner.Request(
         encoders=(),
         tasks=(task,),
-        languages=names(languages),
-        split=split,
         data=data,
         data_dir=None if data_dir is None else str(data_dir),
         cache_dir=None if cache_dir is None else Path(cache_dir),
     )
-    return prepare.load(*prepare.make(task), request, runner.Silent()).retrieval
+    loaded = prepare.load(*prepare.make(task), request, runner.Silent())
+    return contamination.check(
+        contamination.load(Path(folder)),
+        loaded.retrieval,
+        translated=loaded.info.translated,
+        parallel=loaded.info.parallel,
+    )
 
 
 def weights_of(

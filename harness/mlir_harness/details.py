@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlir_harness import exposures
 from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.scoring import COMMON
 from mlir_harness.tables import SHORT, grid
@@ -46,12 +47,17 @@ def _pairs(cell: CellResult) -> list[_Shown]:
         return []  # there are no pairs but of a language with itself
     alone = [s.document_languages[0] for s in cell.settings if len(s.document_languages) == 1]
     shown: list[_Shown] = [
-        (language, _mean(_against(language), cell.main_measure))
+        (_heading(cell, language), _mean(_against(language), cell.main_measure))
         for language in dict.fromkeys(alone)
     ]
     if any(setting.kind == "multilingual" for setting in cell.settings):
         shown.append(("all", _mean(_of("multilingual"), cell.main_measure)))
     return shown if len(shown) > 1 else []
+
+
+def _heading(cell: CellResult, language: str) -> str:
+    """A language above a column; the word for one that was never trained on stands below."""
+    return f"{language}\nunseen" if language in exposures.unseen(cell) else language
 
 
 def _measures(cell: CellResult) -> list[_Shown]:
@@ -113,7 +119,9 @@ def _by_language(cell: CellResult, shown: Sequence[_Shown], *, mean: bool) -> Ta
     languages = list(dict.fromkeys(setting.query_language for setting in cell.settings))
     for language in languages:
         members = [s for s in cell.settings if s.query_language == language]
-        drawn.add_row(Text(plain(language)), *(Text(show(members)) for _, show in shown))
+        drawn.add_row(
+            Text(exposures.language(cell, language)), *(Text(show(members)) for _, show in shown)
+        )
     if mean and len(languages) > 1:
         drawn.add_section()
         drawn.add_row(Text("mean"), *(Text(show(cell.settings)) for _, show in shown))

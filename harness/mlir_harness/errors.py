@@ -83,3 +83,7 @@ class EncoderError(HarnessError):
 
 class StoreError(HarnessError):
     """Results or cached vectors cannot be written or read."""
+
+
+class RecordError(HarnessError):
+    """A record of training texts cannot be read."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness import tables
+from mlir_harness import exposures, tables
 from mlir_harness.indexing import search_table
 from mlir_harness.indexing.search import SearchResult
 from mlir_harness.results import CellResult, finite
@@ -59,6 +59,7 @@ def _object(cell: CellResult) -> dict[str, Any]:
         "folder": None if cell.folder is None else str(cell.folder),
         "search": None if cell.search is None else cell.search.as_dict(),
         "precision": None if cell.lowered is None else asdict(cell.lowered),
+        "exposure": cell.details.get("exposure"),
     }
     result: dict[str, Any] = finite(found)
     return result
@@ -101,6 +102,7 @@ def rows(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
                 "documents": setting.documents,
                 "tie_rate": setting.tie_rate,
             }
+            own |= exposures.columns(cell, (setting.query_language, *setting.document_languages))
             table.append(head | own | dict(setting.measures) | _searched(cell, setting.id))
     return table
 
@@ -179,7 +181,7 @@ def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> s
             best = mark.get(cell.encoder)
             marked = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown)
             values.append(f"{marked}{column.deviation(cell)}")
-        lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(values) + " |")
+        lines.append(f"| {_escape(exposures.name(cell))} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 
 from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
 from mlir_harness.choices import Failed, options_of
+from mlir_harness.contamination.cell import exposed
 from mlir_harness.embed import Tally
 from mlir_harness.errors import HarnessError, StoreError, Unavailable
 from mlir_harness.fetching.equip import Lacking
@@ -125,6 +126,8 @@ def _cell(
     output = prepared.request.output
     store = Store(output) if output else None
     try:
+        exposure = exposed(encoder.info.training, task, prepared.cache, watcher)
+        cell = replace(cell, details={"exposure": exposure})
         scored = _scored(cell, encoder, task, prepared, watcher, store)
         return trial.searched(scored, encoder, task, prepared, watcher, store)
     except KeyboardInterrupt:
@@ -190,12 +193,13 @@ def _scored(
             stored = found()
             if stored is None:
                 return _compute(cell, encoder, task, prepared, watcher, store)
-    # The same data may lie in another folder now, or be described in other words.
+    # The same data may lie in another folder now, or be described in other words, and more may be
+    # known of what the encoder was trained on.
     provenance = task.retrieval.provenance
     return replace(
         stored,
         sample=provenance.sample,
-        details={**stored.details, "provenance": asdict(provenance)},
+        details={**stored.details, **cell.details, "provenance": asdict(provenance)},
     )
 
 
@@ -232,6 +236,7 @@ def _compute(
         deviations=averages.deviations(task.retrieval.settings, means),
         settings=settings_rows(scores),
         details={
+            **cell.details,
             "provenance": asdict(task.retrieval.provenance),
             "encoder": asdict(encoder.info) | {"plugin": encoder.choice.plugin.origin},
             "measures": [str(measure) for measure in task.scoring.measures],

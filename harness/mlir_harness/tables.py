@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mlir_harness import doubts, precision
+from mlir_harness import doubts, exposures, precision
 from mlir_harness.plan import PlannedCell
 from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.scoring import COMMON
@@ -115,7 +115,7 @@ def _scores(cells: Sequence[CellResult], chosen: Sequence[Column], title: str) -
             style = STYLES.get(mark.get(cell.encoder, 0), "")
             shown = Text(column.show(column.value(cell)), style=style)
             values.append(Text.assemble(shown, column.deviation(cell)))
-        drawn.add_row(Text(plain(cell.encoder)), *values)
+        drawn.add_row(Text(exposures.name(cell)), *values)
     return Group(_title(title, cells), drawn)
 
 
@@ -206,6 +206,7 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
         if truncated:
             total = each.details["texts"]["unique"]
             lines.append(f"{plain(each.encoder)}: {truncated:,} of {total:,} texts were truncated.")
+    lines += exposures.notes(cells)
     lines += filter(None, map(doubts.note, cells))
     lines += filter(None, (precision.note(each, SHORT) for each in cells))
     stored = [plain(each.encoder) for each in cells if each.stored]

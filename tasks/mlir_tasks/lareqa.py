@@ -20,6 +20,7 @@ from mlir_harness.types import (
     Provenance,
     Relevant,
     Retrieval,
+    Role,
     Setting,
     SettingKind,
     Slice,
@@ -137,6 +138,7 @@ class Lareqa:
             citation=self.release.citation,
             licence=self.release.licence,
             description=self.release.description,
+            translated=(Role.QUERY,),  # sentences are counted by language: ids do not match
         )
 
     def load(self, options: TaskOptions) -> Retrieval:

@@ -87,6 +87,7 @@ class Exemplars:
             licence=LICENCE,
             description="Find utterances of the same intent and slots, asked in hi and th (MTOP)",
             parallel=False,
+            translated=(Role.QUERY, Role.DOCUMENT),
         )
 
     def load(self, options: TaskOptions) -> Retrieval:

@@ -9,6 +9,7 @@ from mlir_harness.errors import DataError, UsageError
 from mlir_harness.protocols import Count, Download, Task, TaskInfo, TaskOptions
 from mlir_harness.types import (
     Retrieval,
+    Role,
     Setting,
     SettingKind,
     Slice,
@@ -63,6 +64,7 @@ class Parallel:
             citation=CITATION,
             licence=LICENCE,
             description="Find the translations of an utterance; 6 parallel languages (MTOP)",
+            translated=(Role.QUERY, Role.DOCUMENT),
         )
 
     def load(self, options: TaskOptions) -> Retrieval:

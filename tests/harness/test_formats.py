@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from cells import failed, hostile, scored
+from cells import contaminated, failed, hostile, scored
 from command import check_golden
 from plugins_for_tests import HOSTILE
 
@@ -33,6 +33,7 @@ def test_json_has_the_documented_keys_and_no_nan() -> None:
         assert list(cell) == [
             *("encoder", "task", "split", "data", "status", "reason", "hint"),
             *("fingerprints", "summary", "deviations", "settings", "folder", "search", "precision"),
+            "exposure",
         ]
         for setting in cell["settings"]:
             assert list(setting) == [
@@ -55,6 +56,21 @@ def test_csv() -> None:
     assert not any(value.startswith(("=", "+", "@")) for row in rows for value in row.values())
     assert float(rows[0]["AP"]) == 0.5
     assert rows[0]["rank_distance"] == ""
+
+
+def test_what_was_trained_on_is_in_every_format() -> None:
+    cell = contaminated(scored("labse", 0.625))
+    (held,) = json.loads(formats.as_json([cell]))["cells"]
+    assert held["exposure"]["queries"]["listed"] == {"en": {"q1": "text"}}
+    first, *_, last = csv.DictReader(io.StringIO(formats.as_csv([cell])))
+    named = ("exposure", "contaminated_queries", "contaminated_documents", "unseen")
+    assert [first[name] for name in named] == ["contaminated", "6", "0", ""]
+    assert last["unseen"] == "hi"
+    text = formats.as_markdown([cell])
+    assert "| labse † |" in text
+    assert (
+        "- † contaminated: labse was trained on 6 of 2,380 queries, 0 of 2,400 documents." in text
+    )
 
 
 def test_markdown() -> None:

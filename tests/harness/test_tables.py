@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from cells import failed, hostile, scored
+from cells import contaminated, exposed, failed, hostile, scored
 from command import check_golden
 from rich.console import Console, RenderableType
 
@@ -37,6 +37,20 @@ def test_summary(width: int) -> None:
     other = replace(scored("hashing", 0.5), task="mlqa-r", sample=True)
     shown = drawn(tables.summary([stored, cut, CELLS[2], other, failed("broken")]), width)
     check_golden(f"summary-{width}.txt", shown)
+
+
+def test_what_was_trained_on_stands_below_and_at_names_and_languages() -> None:
+    cells = [
+        contaminated(CELLS[1]),
+        exposed(scored("tiny-hybrid", 0.5), unseen=["hi"]),
+        exposed(scored("tiny-mono", 0.5)),
+        exposed(CELLS[0], untrained=True),
+        exposed(CELLS[2], verdict="unknown"),
+    ]
+    check_golden(
+        "exposure-80.txt",
+        drawn(tables.summary(cells), 80) + drawn(details.details(cells[:1]), 80),
+    )
 
 
 def test_details() -> None:

@@ -48,7 +48,7 @@ def begin(recipe: Recipe, data: ParallelData, weights: Path | None) -> SentenceT
 def _loaded(weights: Path) -> SentenceTransformer:
     """A folder of sentence-transformers as it is; of a bare transformer, the mean of tokens."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     try:
         if (weights / "modules.json").is_file():
@@ -66,7 +66,7 @@ def _loaded(weights: Path) -> SentenceTransformer:
 def _static(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
     """The mean of token embeddings, which begin at random."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
     tokenizer = trained_tokenizer(_texts(data), recipe.model.vocabulary)
     return SentenceTransformer(
@@ -79,7 +79,7 @@ def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
     from tempfile import TemporaryDirectory
 
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     chosen = recipe.model

@@ -78,8 +78,10 @@ def run(
     with files.locked("a training", work / "lock", _HINT, lambda: reporter.note(busy)):
         if first():
             _own(work, _identity(recipe, train, validation, weights), fresh=fresh)
-        record = exposure.record(train, work)
-        found = exposure.exposed(record, recipe.data.against, places, reporter)
+        record = exposure.record((train, validation), work)
+        found = exposure.exposed(
+            work, recipe.data.against, reporter, data_dir=places.data_dir, cache=places.cache
+        )
         if found and not allow_contamination:
             raise UsageError(
                 f"the training data holds what is evaluated on: {'; '.join(found)}",

@@ -1,6 +1,7 @@
 """What a plugin author writes: encoders and tasks, and what the harness asks of them."""
 
 from mlir_harness.protocols.encoders import (
+    UNTRAINED,
     Closes,
     Context,
     Counts,
@@ -16,6 +17,7 @@ from mlir_harness.protocols.files import Download, Fetches, Finishes
 from mlir_harness.protocols.tasks import Count, Published, Reads, Task, TaskInfo, TaskOptions
 
 __all__ = [
+    "UNTRAINED",
     "Closes",
     "Context",
     "Count",

@@ -15,6 +15,8 @@ from mlir_harness.types import (
     Role,
 )
 
+UNTRAINED = "none"  # as EncoderInfo.training: nothing was learnt from any text
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
@@ -32,6 +34,9 @@ class EncoderInfo:
         languages: BCP-47 tags it was made for; empty means any or unknown.
         licence: SPDX id or a few words.
         description: one line for people.
+        training: the absolute path of the folder that holds a record of its training texts (see
+            mlir_harness.contamination); UNTRAINED if there were none; "" if nothing is known. In
+            no fingerprint.
     """
 
     revision: str
@@ -43,6 +48,7 @@ class EncoderInfo:
     languages: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
+    training: str = ""
 
 
 def _silent(texts: int, tokens: int, truncated: int) -> None:

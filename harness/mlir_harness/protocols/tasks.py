@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from mlir_harness.types import (
-    Retrieval,
-)
+from mlir_harness.types import Retrieval, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,8 @@ class TaskInfo:
         instruction: handed to encoders that follow instructions.
         parallel: a query's relevant documents of different languages say the same, so that
             language bias can be read off their ranks.
+        translated: roles whose texts of one id say the same in every language, so that a model
+            that was trained on one of them has seen them all.
         citation, licence, description: for people.
     """
 
@@ -66,6 +66,7 @@ class TaskInfo:
     folder: str = ""
     instruction: str = ""
     parallel: bool = True
+    translated: tuple[Role, ...] = ()
     citation: str = ""
     licence: str = ""
     description: str = ""

@@ -30,6 +30,7 @@ def _info(specimen: Specimen) -> Iterator[str]:
         ("language_aware", bool),
         ("licence", str),
         ("description", str),
+        ("training", str),
     ):
         value = getattr(info, name)
         if not isinstance(value, kinds):
