@@ -90,14 +90,16 @@ def test_an_alpha_sweep_is_a_table_and_a_chart(desk):
             "training.seed: it is set for each training",
         ),
         (("reproduce", "--recipe", "tiny", "--tasks", ","), "no task was named"),
-        (("reproduce", "--recipe", "tiny", "--tasks", "xquad"), "xquad-r"),
         (("reproduce", "--recipe", "tiny", "--split-articles", "1"), "Name their folder"),
         (("reproduce", "--recipe", "tiny", "--split", "mtop"), "it is not TASK=SPLIT"),
         (
             ("reproduce", "--recipe", "tiny", "--split-articles", "3", "--data-dir", "data"),
             "3 articles cannot be held out",
         ),
-        (("reproduce", "--recipe", "tiny", "--data-dir", "nowhere"), "there is no folder nowhere"),
+        (
+            ("reproduce", "--recipe", "tiny", "--data-dir", "nowhere"),
+            "--data-dir: there is no folder",
+        ),
         (("train", "tiny-mono", "--alpha-sweep", "0,2"), "alpha is 2"),
         (("train", "tiny-mono", "--alpha-sweep", "0,x"), "alpha is x"),
         (("train", "tiny-mono", "--alpha-sweep", ","), "names no alpha"),
@@ -108,4 +110,12 @@ def test_what_cannot_be_done_is_said_before_anything_is_trained(desk, arguments,
     assert done.code == 2, done.err
     assert said in done.err
     assert "Traceback" not in done.err
+    assert " steps" not in done.err
+
+
+@pytest.mark.slow
+def test_an_unknown_task_is_named_before_anything_is_trained(desk):
+    done = reproduce(desk, "--tasks", "xquad")
+    assert done.code == 2
+    assert "Did you mean xquad-r" in done.err
     assert " steps" not in done.err

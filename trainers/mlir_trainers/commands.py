@@ -119,13 +119,16 @@ def train(
     if show:
         click.echo(toml.dumps(chosen.as_dict()), nl=False)
         return
-    found = trained_places(**where)
+    swept = None
     if alpha_sweep is not None:
+        from mlir_trainers.reproduce import plan
+
+        swept = plan.alphas(alpha_sweep)
+    found = trained_places(**where)
+    if swept is not None:
         from mlir_trainers.reproduce import sweep
 
-        raise SystemExit(
-            sweep.command(chosen, alpha_sweep, tasks, found, fresh, allow_contamination)
-        )
+        raise SystemExit(sweep.command(chosen, swept, tasks, found, fresh, allow_contamination))
     from mlir_trainers import session
     from mlir_trainers.console import Progressing, console
 

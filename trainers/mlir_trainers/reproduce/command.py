@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from mlir_harness import files
 from mlir_harness.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from mlir_trainers.reproduce.run import Job, Task
+    from mlir_trainers.reproduce.plan import Task
+    from mlir_trainers.reproduce.run import Job
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -137,9 +139,28 @@ def reproduce(
     del debug  # the program itself looks for it
     from mlir_trainers.commands import trained_places
     from mlir_trainers.reproduce import plan
-    from mlir_trainers.reproduce.run import Job
 
     output = files.expanded(output).absolute()
+    if data_dir is not None:
+        data_dir = files.expanded(data_dir).absolute()
+        if not data_dir.is_dir():
+            raise UsageError(f"--data-dir: there is no folder {data_dir}", "Check the path.")
+    evaluated = _tasks(tasks, splits, data_dir)
+    sources: tuple[object, ...] = train_on
+    apart = ""
+    if split_articles is not None:
+        from mlir_trainers.reproduce import held_out
+
+        if data_dir is None or held_out.TASK not in evaluated:
+            raise UsageError(
+                "--split-articles splits the files of XQuAD-R",
+                f"Name their folder with --data-dir, and {held_out.TASK} among --tasks.",
+            )
+        part = held_out.split(data_dir, split_articles, split_seed, output)
+        whole = evaluated[held_out.TASK]
+        evaluated[held_out.TASK] = replace(whole, name=part.task, data_dir=part.folder)
+        sources, apart = (*train_on, part.source), held_out.TASK
+    chosen = plan.trainings(model, seeds, changes, sources, validation, but_against=apart)
     where = trained_places(
         output=output / "checkpoints",
         cache_dir=cache_dir,
@@ -147,24 +168,8 @@ def reproduce(
         device=device,
         weights=weights,
     )
-    evaluated = _tasks(tasks, splits, where.data_dir)
-    sources: tuple[object, ...] = train_on
-    apart = ""
-    if split_articles is not None:
-        from dataclasses import replace
+    from mlir_trainers.reproduce.run import Job  # only now: it takes seconds to import
 
-        from mlir_trainers.reproduce import held_out
-
-        if where.data_dir is None or held_out.TASK not in evaluated:
-            raise UsageError(
-                "--split-articles splits the files of XQuAD-R",
-                f"Name their folder with --data-dir, and {held_out.TASK} among --tasks.",
-            )
-        part = held_out.split(where.data_dir, split_articles, split_seed, output)
-        whole = evaluated[held_out.TASK]
-        evaluated[held_out.TASK] = replace(whole, name=part.task, data_dir=part.folder)
-        sources, apart = (*train_on, part.source), held_out.TASK
-    chosen = plan.trainings(model, seeds, changes, sources, validation, but_against=apart)
     job = Job(
         model,
         chosen,
@@ -179,7 +184,7 @@ def reproduce(
 
 def _tasks(tasks: str, splits: tuple[str, ...], data_dir: Path | None) -> dict[str, Task]:
     """What `--tasks` and `--split` name, by name."""
-    from mlir_trainers.reproduce.run import Task
+    from mlir_trainers.reproduce.plan import Task
 
     names = dict.fromkeys(each.strip() for each in tasks.split(",") if each.strip())
     if not names:

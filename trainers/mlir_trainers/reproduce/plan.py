@@ -1,4 +1,4 @@
-"""What a reproduction trains: a recipe's three samplers times seeds."""
+"""What a reproduction trains and evaluates on: a recipe's three samplers times seeds, tasks."""
 
 from __future__ import annotations
 
@@ -27,6 +27,21 @@ class Training:
     sampler: str
     seed: int
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is evaluated on.
+
+    Attributes:
+        name: as `--tasks` takes it, or LABEL=NAME.
+        data_dir: folder with its files; None for where they usually are, or the sample.
+        split: "" for its default.
+    """
+
+    name: str
+    data_dir: Path | None
+    split: str = ""
 
 
 def trainings(
@@ -80,6 +95,18 @@ def _recipe(model: str, sampler: str, seed: int, changes: Sequence[str]) -> Reci
     held = recipes.load(model if of_file else f"{model}-{sampler}", changes)
     name = f"{stem(held.name)}-{sampler}-s{seed}"
     return replace(held, name=name, training=replace(held.training, batches=sampler, seed=seed))
+
+
+def alphas(given: str) -> tuple[float, ...]:
+    """The numbers of `--alpha-sweep`, ascending, each once.
+
+    Raises:
+        UsageError: one is no number from 0 to 1.
+    """
+    found = sorted({mixture.alpha(each.strip()) for each in given.split(",") if each.strip()})
+    if not found:
+        raise UsageError("--alpha-sweep names no alpha", "Like 0,0.25,0.5,0.75,1.")
+    return tuple(found)
 
 
 def stem(name: str) -> str:

@@ -14,23 +14,8 @@ from mlir_trainers import models, session, watch
 from mlir_trainers.reproduce import ensure, plan, published, scores
 from mlir_trainers.reproduce.claims import CLAIMS, SAMPLERS, Finding, judged, separate
 from mlir_trainers.reproduce.outcome import Failure, Means, Outcome, TaskOutcome
-from mlir_trainers.reproduce.plan import Training
+from mlir_trainers.reproduce.plan import Task, Training
 from mlir_trainers.samples import SAMPLE
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is evaluated on.
-
-    Attributes:
-        name: as `--tasks` takes it, or LABEL=NAME.
-        data_dir: folder with its files; None for where they usually are, or the sample.
-        split: "" for its default.
-    """
-
-    name: str
-    data_dir: Path | None
-    split: str = ""
 
 
 @dataclass(frozen=True)

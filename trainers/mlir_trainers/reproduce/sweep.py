@@ -16,7 +16,6 @@ from mlir_harness.api import CellResult
 from mlir_harness.errors import Exit, UsageError
 from mlir_harness.text import folder_names, plain
 from mlir_trainers import session, watch
-from mlir_trainers.batching import mixture
 from mlir_trainers.console import Progressing, console, printed
 from mlir_trainers.recipe import Recipe
 from mlir_trainers.reproduce import chart, ensure, plan, table
@@ -52,7 +51,7 @@ class Swept:
 
 def command(
     recipe: Recipe,
-    given: str,
+    chosen: Sequence[float],
     tasks: str,
     places: session.Places,
     fresh: bool,
@@ -61,10 +60,9 @@ def command(
     """`mlir-harness train --alpha-sweep`: sweep, print, and the exit code.
 
     Raises:
-        UsageError: an alpha or a task is none.
+        UsageError: no task is named.
         HarnessError: see `sweep`.
     """
-    chosen = alphas(given)
     named = list(dict.fromkeys(each.strip() for each in tasks.split(",") if each.strip()))
     if not named:
         raise UsageError("no task was named", "Give some with --tasks, such as xquad-r.")
@@ -86,18 +84,6 @@ def command(
         return Exit.OK
     errors.print(table.failed(swept.failures))
     return Exit.SOME_FAILED if swept.charts else Exit.NOTHING_RAN
-
-
-def alphas(given: str) -> tuple[float, ...]:
-    """The numbers of `--alpha-sweep`, ascending, each once.
-
-    Raises:
-        UsageError: one is no number from 0 to 1.
-    """
-    found = sorted({mixture.alpha(each.strip()) for each in given.split(",") if each.strip()})
-    if not found:
-        raise UsageError("--alpha-sweep names no alpha", "Like 0,0.25,0.5,0.75,1.")
-    return tuple(found)
 
 
 def recipe_with(recipe: Recipe, alpha: float) -> Recipe:
