@@ -147,7 +147,7 @@ def reproduce(
             raise UsageError(f"--data-dir: there is no folder {data_dir}", "Check the path.")
     evaluated = _tasks(tasks, splits, data_dir)
     sources: tuple[object, ...] = train_on
-    apart = ""
+    against, apart = _comparable(evaluated, data_dir), ""
     if split_articles is not None:
         from mlir_trainers.reproduce import held_out
 
@@ -160,7 +160,9 @@ def reproduce(
         whole = evaluated[held_out.TASK]
         evaluated[held_out.TASK] = replace(whole, name=part.task, data_dir=part.folder)
         sources, apart = (*train_on, part.source), held_out.TASK
-    chosen = plan.trainings(model, seeds, changes, sources, validation, but_against=apart)
+    chosen = plan.trainings(
+        model, seeds, changes, sources, validation, against=against, apart=apart
+    )
     where = trained_places(
         output=output / "checkpoints",
         cache_dir=cache_dir,
@@ -199,6 +201,16 @@ def _tasks(tasks: str, splits: tuple[str, ...], data_dir: Path | None) -> dict[s
             )
         chosen[task] = split
     return {name: Task(name, data_dir, split) for name, split in chosen.items()}
+
+
+def _comparable(evaluated: dict[str, Task], data_dir: Path | None) -> set[str] | None:
+    """The tasks whose files are known to be in `data_dir`; None if any may be.
+
+    If it is the folder of one task, others would take its files for theirs.
+    """
+    if data_dir is None or any((data_dir / name).is_dir() for name in evaluated):
+        return None
+    return set(evaluated)
 
 
 def _done(job: Job, form: str) -> Exit:

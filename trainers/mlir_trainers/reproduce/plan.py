@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ def trainings(
     train: Sequence[Any] = (),
     validation: Sequence[str] = (),
     *,
-    but_against: str = "",
+    against: Collection[str] | None = None,
+    apart: str = "",
 ) -> tuple[Training, ...]:
     """Every sampler with every seed, seed by seed.
 
@@ -60,8 +61,9 @@ def trainings(
         seeds: how many; they are 0, 1, …
         changes: as of `recipe.load`.
         train, validation: sources that take the place of the recipes'.
-        but_against: a task a part of whose data is trained on, on purpose: what is evaluated
-            on then is another part.
+        against: tasks to which the recipes' `data.against` is restricted; None for no restriction.
+        apart: a task a part of whose data is trained on, on purpose; it is left out of them, as
+            what is evaluated on is another part.
 
     Raises:
         UsageError: there is no such recipe, or a change is of what a reproduction sets itself.
@@ -79,8 +81,12 @@ def trainings(
     for seed in range(seeds):
         for sampler in SAMPLERS:
             recipe = _recipe(model, sampler, seed, changes)
-            against = tuple(each for each in recipe.data.against if each != but_against)
-            data = replace(recipe.data, against=against)
+            compared = tuple(
+                each
+                for each in recipe.data.against
+                if each != apart and (against is None or each in against)
+            )
+            data = replace(recipe.data, against=compared)
             if train:
                 data = replace(data, train=tuple(train))
             chosen = recipe.validation
