@@ -132,6 +132,7 @@ def _trainer(job: Job, pairs: PairDataset, reporter: watch.Reporter) -> Sentence
 
 
 def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
+    import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
 
     from mlir_trainers.batching.pairs import TrainerBatches
@@ -149,10 +150,10 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
         lr_scheduler_type=training.schedule,
         warmup_steps=round(training.warmup * total),
         bf16=training.precision == "bf16",
-        gradient_checkpointing=training.gradient_checkpointing,
+        **_checkpointing(training.gradient_checkpointing),
         seed=training.seed,
         dataloader_num_workers=training.workers,
-        dataloader_pin_memory=job.device != "cpu",
+        dataloader_pin_memory=job.device != "cpu" and torch.cuda.is_available(),
         batch_sampler=TrainerBatches,
         prompts={"query": prompts.query, "passage": prompts.passage},
         eval_strategy="steps",
@@ -169,3 +170,12 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
         use_cpu=job.device == "cpu",
         disable_tqdm=True,
     )
+
+
+def _checkpointing(wanted: bool) -> dict[str, bool]:
+    """The argument, if it is wanted, under its name in this version of transformers."""
+    from transformers import TrainingArguments
+
+    new = "activation_checkpointing"
+    known = new in TrainingArguments.__dataclass_fields__
+    return {new if known else "gradient_checkpointing": True} if wanted else {}

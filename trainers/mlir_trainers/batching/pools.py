@@ -29,7 +29,7 @@ class Pool:
 
 
 def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]:
-    """The pools of `data`: each data set that can fill a batch alone, and the others as one.
+    """The pools of `data`: each data set that can fill a batch alone, and the others together.
 
     A batch comes from one pool, so that its negatives are alike. A data set is small if it lacks
     a batch of sources in one of its languages, or across them.
@@ -52,9 +52,14 @@ def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]
             f"pairs across languages need two, and the data is in {', '.join(data.languages)}",
             "Add data in another language, or train mono (alpha 1).",
         )
-    large = [each for each in data.datasets if _fills(each, batch_size, share)]
-    small = [each for each in data.datasets if each not in large]
-    found = [_pool([each]) for each in large] + ([_pool(small)] if small else [])
+    found: list[Pool] = []
+    small: dict[bool, list[DataSet]] = {True: [], False: []}
+    for dataset in data.datasets:
+        if _fills(dataset, batch_size, share):
+            found.append(_pool([dataset]))
+        else:
+            small[dataset.monolingual].append(dataset)
+    found += [_pool(datasets) for datasets in small.values() if datasets]
     _check(found, data.languages, batch_size, share)
     return tuple(found)
 
@@ -74,7 +79,7 @@ def largest_batch(data: ParallelData, share: float, *, at_most: int) -> int:
 
 
 def _fills(dataset: DataSet, batch_size: int, share: float) -> bool:
-    held = list(dataset.languages.values()) if share > 0 else []
+    held = list(dataset.languages.values()) if share > 0 and dataset.monolingual else []
     held += [dataset.crossing] if share < 1 and dataset.crossing.rows else []
     return bool(held) and all(each.sources >= batch_size for each in held)
 
@@ -82,7 +87,7 @@ def _fills(dataset: DataSet, batch_size: int, share: float) -> bool:
 def _pool(datasets: Sequence[DataSet]) -> Pool:
     languages: dict[str, Held] = {}
     for dataset in datasets:
-        for language, held in dataset.languages.items():
+        for language, held in dataset.languages.items() if dataset.monolingual else ():
             languages[language] = _sum([languages.get(language, Held(0, 0)), held])
     return Pool(
         "+".join(each.name for each in datasets),
@@ -102,8 +107,8 @@ def _check(found: Sequence[Pool], languages: Sequence[str], batch_size: int, sha
             best = max(pool.languages.get(language, Held(0, 0)).sources for pool in found)
             if best < batch_size:
                 raise DataError(
-                    f"{language} has passages of {best} sources: a monolingual batch needs "
-                    f"{batch_size}",
+                    f"{language} has passages of {best} sources that answer questions in it: a "
+                    f"monolingual batch needs {batch_size}",
                     _SMALLER,
                 )
     if share < 1 and max(pool.crossing.sources for pool in found) < batch_size:

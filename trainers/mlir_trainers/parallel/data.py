@@ -36,6 +36,8 @@ class DataSet:
         languages: BCP-47 tag -> rows with question and passage in it.
         crossing: rows with two such languages or more.
         ids: rows that are to be learnt from; all, unless some were carved out.
+        monolingual: questions differ from their passages. Where they do not, as in parallel
+            sentences, a pair in one language teaches nothing, and is not drawn.
     """
 
     name: str
@@ -44,6 +46,7 @@ class DataSet:
     languages: Mapping[str, Held]
     crossing: Held
     ids: int
+    monolingual: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,4 +137,5 @@ def _dataset(held: Mapping[str, Any]) -> DataSet:
         languages={name: Held(**each) for name, each in held["languages"].items()},
         crossing=Held(**held["crossing"]),
         ids=held["stop"] - held["start"],
+        monolingual=held["monolingual"],
     )

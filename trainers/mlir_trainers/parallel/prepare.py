@@ -27,7 +27,7 @@ from mlir_trainers.parallel.rows import Row
 from mlir_trainers.parallel.sources import Source, distinct
 from mlir_trainers.parallel.spool import Spool
 
-_READER = 1  # raised when other rows come of the same files
+_READER = 2  # raised when other rows come of the same files
 
 
 def _untold(message: str) -> None:
@@ -81,6 +81,7 @@ class _Read:
     start: int
     stop: int = 0
     empty: int = 0
+    differs: bool = False
     halves: Counter[str] = field(default_factory=Counter)
     asked: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
@@ -157,6 +158,7 @@ def _write(
                     "format": each.source.format,
                     "start": each.start,
                     "stop": each.stop,
+                    "monolingual": each.differs,
                     **_held(
                         present[each.start : each.stop], group[each.start : each.stop], languages
                     ),
@@ -193,6 +195,7 @@ def _read(
         if not pairs:
             found.empty += 1
             continue
+        found.differs |= any(question != passage for question, passage in pairs.values())
         pending += ((key_of_passage(passage), spool.rows) for _, passage in pairs.values())
         if row.source is not None:
             pending.append((key_of_source(number, row.source), spool.rows))
