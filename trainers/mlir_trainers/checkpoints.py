@@ -23,6 +23,12 @@ def last(work: Path) -> Path | None:
     return None
 
 
+def failed_to_write(error: BaseException) -> bool:
+    """Whether an error of a training is of the disk: safetensors and torch have their own words."""
+    words = ("PytorchStreamWriter", "unexpected pos", "I/O error", "No space", "File too large")
+    return isinstance(error, OSError) or any(each in str(error) for each in words)
+
+
 def _step(folder: Path) -> int:
     number = folder.name.rpartition("-")[2]
     return int(number) if number.isdecimal() else -1

@@ -54,7 +54,7 @@ def _loaded(weights: Path) -> SentenceTransformer:
         if (weights / "modules.json").is_file():
             return SentenceTransformer(str(weights), local_files_only=True)
         transformer = Transformer(str(weights), model_args={"local_files_only": True})
-        width = transformer.get_word_embedding_dimension()
+        width = transformer.get_embedding_dimension()
         return SentenceTransformer(modules=[transformer, Pooling(width, "mean")])
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(

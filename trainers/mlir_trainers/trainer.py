@@ -6,6 +6,14 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformerTrainer
 from transformers import PrinterCallback, ProgressCallback
+from transformers.utils import logging
+
+
+def quiet() -> None:
+    """Keep transformers from drawing bars of its own beside ours."""
+    untyped: Any = logging
+    untyped.set_verbosity_error()
+    untyped.disable_progress_bar()
 
 
 class Trainer(SentenceTransformerTrainer):

@@ -62,6 +62,8 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
         HarnessError: the loss is no number (the batch is saved), the disk is full (the last
             good checkpoint stays), batches cannot be filled, or there is no model in the weights.
     """
+    from safetensors import SafetensorError
+
     from mlir_trainers.loss import NotFinite
 
     training = job.recipe.training
@@ -79,11 +81,13 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
             f"{error} at step {trainer.state.global_step + 1}; the batch is in {saved}",
             "Look at its texts, or lower training.learning_rate, or use training.precision=fp32.",
         ) from error
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if not checkpoints.failed_to_write(error):
+            raise
         kept = checkpoints.last(job.work)
         stays = f"{kept.name} stays" if kept else "no checkpoint was written yet"
         raise HarnessError(
-            f"cannot write to {job.work}: {error.strerror or error}; {stays}",
+            f"cannot write to {job.work}: {getattr(error, 'strerror', None) or error}; {stays}",
             "Free some space and run the same command again: it goes on from there.",
         ) from error
     finally:
@@ -106,8 +110,9 @@ def _trainer(job: Job, pairs: PairDataset, reporter: watch.Reporter) -> Sentence
     from mlir_trainers import loss
     from mlir_trainers.batching.pairs import TrainerBatches
     from mlir_trainers.batching.pools import largest_batch
-    from mlir_trainers.trainer import Trainer
+    from mlir_trainers.trainer import Trainer, quiet
 
+    quiet()
     chosen = job.recipe.validation
     alpha = chosen.alpha if len(job.validation.languages) > 1 else 1.0
     size = largest_batch(job.validation, alpha, at_most=job.recipe.training.batch_size)
@@ -140,7 +145,9 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
     training, prompts = job.recipe.training, job.recipe.prompts
     total = training.max_steps or max(1, round(training.epochs * epoch_steps))
     every = min(job.recipe.validation.every, total)
+    more: Any = _checkpointing(training.gradient_checkpointing)
     return SentenceTransformerTrainingArguments(
+        **more,
         output_dir=str(job.work),
         max_steps=total,
         per_device_train_batch_size=training.batch_size,
@@ -150,7 +157,6 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
         lr_scheduler_type=training.schedule,
         warmup_steps=round(training.warmup * total),
         bf16=training.precision == "bf16",
-        **_checkpointing(training.gradient_checkpointing),
         seed=training.seed,
         dataloader_num_workers=training.workers,
         dataloader_pin_memory=job.device != "cpu" and torch.cuda.is_available(),
