@@ -11,13 +11,17 @@ from mlir_harness import contamination, prepare, registry, runner
 from mlir_harness import precision as precisions
 from mlir_harness.contamination import Exposure
 from mlir_harness.errors import UsageError
+from mlir_harness.loading import LoadedTask
 from mlir_harness.making import make_encoder
 from mlir_harness.protocols import Trainable
 from mlir_harness.results import CellResult
 from mlir_harness.text import names, plain
+from mlir_harness.types import Retrieval
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["CellResult", "Report", "evaluate", "exposure", "load", "weights_of"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,20 +206,47 @@ def exposure(
     Raises:
         HarnessError: there is no such task, its data is not here, or the record is damaged.
     """
-    request = runner.Request(
-        encoders=(),
-        tasks=(task,),
-        data=data,
-        data_dir=None if data_dir is None else str(data_dir),
-        cache_dir=None if cache_dir is None else Path(cache_dir),
-    )
-    loaded = prepare.load(*prepare.make(task), request, runner.Silent())
+    loaded = _loaded(task, "", data, data_dir, cache_dir)
     return contamination.check(
         contamination.load(Path(folder)),
         loaded.retrieval,
         translated=loaded.info.translated,
         parallel=loaded.info.parallel,
     )
+
+
+def load(
+    task: str,
+    *,
+    split: str = "",
+    data: Literal["auto", "real", "sample"] = "auto",
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> Retrieval:
+    """The data that `evaluate` would evaluate on; arguments are those of `evaluate`.
+
+    Raises:
+        HarnessError: there is no such task, or its data is not here or malformed.
+    """
+    return _loaded(task, split, data, data_dir, cache_dir).retrieval
+
+
+def _loaded(
+    task: str,
+    split: str,
+    data: Literal["auto", "real", "sample"],
+    data_dir: str | Path | None,
+    cache_dir: str | Path | None,
+) -> LoadedTask:
+    request = runner.Request(
+        encoders=(),
+        tasks=(task,),
+        split=split,
+        data=data,
+        data_dir=None if data_dir is None else str(data_dir),
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+    )
+    return prepare.load(*prepare.make(task), request, runner.Silent())
 
 
 def weights_of(

@@ -81,6 +81,13 @@ def places(function: Any) -> Any:
     is_flag=True,
     help="Train although evaluation data is among the texts; the encoder is marked.",
 )
+@click.option(
+    "--alpha-sweep",
+    metavar="A,B,…",
+    help="Train with each of these shares of monolingual batches, such as 0,0.5,1; evaluate on "
+    "--tasks; print a table and draw it.",
+)
+@click.option("--tasks", default="xquad-r", show_default=True, help="Of --alpha-sweep.")
 @click.option("--show", is_flag=True, help="Print the recipe as it would be trained; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def train(
@@ -88,6 +95,8 @@ def train(
     train_on: tuple[str, ...],
     validation: tuple[str, ...],
     changes: tuple[str, ...],
+    alpha_sweep: str | None,
+    tasks: str,
     show: bool,
     fresh: bool,
     allow_contamination: bool,
@@ -110,7 +119,16 @@ def train(
     if show:
         click.echo(toml.dumps(chosen.as_dict()), nl=False)
         return
+    swept = None
+    if alpha_sweep is not None:
+        from mlir_trainers.reproduce import plan
+
+        swept = plan.alphas(alpha_sweep)
     found = trained_places(**where)
+    if swept is not None:
+        from mlir_trainers.reproduce import sweep
+
+        raise SystemExit(sweep.command(chosen, swept, tasks, found, fresh, allow_contamination))
     from mlir_trainers import session
     from mlir_trainers.console import Progressing, console
 

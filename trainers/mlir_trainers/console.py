@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rich.console import Console
@@ -22,6 +23,12 @@ def console() -> Console:
     """Standard error, taking nothing for markup."""
     width = None if sys.stderr.isatty() else _WIDTH
     return Console(stderr=True, highlight=False, markup=False, emoji=False, width=width)
+
+
+def printed() -> Console:
+    """Standard output for tables, taking nothing for markup; wide unless it is a terminal."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 class Progressing:
