@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import Desk, Done
-from parallel_files import both, write_jsonl
+from parallel_files import both, record, write_jsonl
 from safetensors.numpy import load_file, save_file
 from tiny_transformers import write_labse, write_mdeberta, write_xlmr
 
@@ -26,6 +26,18 @@ SMALL = ("--set", "model.vocabulary=300", "--set", "model.dimension=16")
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    letters = "".join(map(chr, range(0x4E00, 0x4F80)))
+    write_jsonl(
+        tmp_path / "alphabet.jsonl",
+        [
+            record(
+                str(number),
+                {"zh": f"{number} {letters}?", "ja": f"{number}?"},
+                {"zh": f"{number} {letters}.", "ja": f"{number}!"},
+            )
+            for number in range(20)
+        ],
+    )
     return Desk(tmp_path)
 
 
@@ -59,10 +71,10 @@ def test_a_trained_folder_says_how_it_came_about_and_is_evaluated(desk: Desk) ->
     assert [each["batch"] for each in batches[:7]] == list(range(7))
     assert all(sum(each["pairs"].values()) == 8 for each in batches)
     assert {each["kind"] for each in batches} == {"mono", "cross"}
-    record = load_record(folder)
-    assert record.languages == {"de": 128, "en": 128, "hi": 128}
-    assert record.find(["DE question a-1", "nobody said this"]).tolist() != [0, 0]
-    assert record.find(["nobody said this"]).tolist() == [0]
+    held = load_record(folder)
+    assert held.languages == {"de": 128, "en": 128, "hi": 128}
+    assert held.find(["DE question a-1", "nobody said this"]).tolist() != [0, 0]
+    assert held.find(["nobody said this"]).tolist() == [0]
     config = json.loads((folder / "config_sentence_transformers.json").read_text())
     assert config["prompts"] == {"query": "Query: ", "document": "Passage: "}
     assert not (desk.root / "checkpoints" / ".training-tiny-hybrid").exists()
@@ -192,6 +204,7 @@ def test_data_that_is_evaluated_on_is_refused_unless_allowed(desk: Desk) -> None
 
     sample = Path(mlir_tasks.__file__).parent / "samples" / "xquad-r"
     more = ["--data", f"lareqa:{sample}", "--set", "data.against=xquad-r"]
+    more += ["--set", "model.vocabulary=3000"]
     done = trained(desk, "tiny-hybrid", *more)
     assert done.code == 2
     assert "the training data holds what is evaluated on: xquad-r: " in done.err
@@ -213,6 +226,7 @@ def test_data_that_is_evaluated_on_is_refused_unless_allowed(desk: Desk) -> None
         (["--weights", "nowhere"], "no folder nowhere"),
         (["--set", "training.batchsize=3"], "no key training.batchsize"),
         (["--set", "model.base=laser"], "laser"),
+        (["--data", "jsonl:alphabet.jsonl"], "more than 300 different characters"),
     ],
 )
 def test_what_cannot_be_trained_is_said_at_once(desk: Desk, more: list[str], said: str) -> None:

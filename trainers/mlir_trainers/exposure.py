@@ -52,13 +52,15 @@ def exposed(
         folder: of the record.
         tasks: to look at; those whose data is not on this machine are noted.
         reporter: told of them.
-        data_dir: folder with the tasks' files.
+        data_dir: folder with a folder for each task, or with the files of the only one.
         cache: of fetched files.
     """
     found = []
     for task in tasks:
+        # A folder of one task's files would be taken for every other's of the same layout.
+        own = data_dir if data_dir and (len(tasks) == 1 or (data_dir / task).is_dir()) else None
         try:
-            seen = api.exposure(folder, task, data_dir=data_dir, cache_dir=cache)
+            seen = api.exposure(folder, task, data_dir=own, cache_dir=cache)
         except (Unavailable, DataError) as error:
             reporter.note(f"{task}: not compared with the training data: {error.message}")
             continue

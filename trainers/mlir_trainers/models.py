@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness.errors import HarnessError
+import numpy as np
+
+from mlir_harness import files
+from mlir_harness.errors import HarnessError, UsageError
 from mlir_trainers.parallel.data import ParallelData
 from mlir_trainers.recipe import Recipe
 
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FROM_NOTHING = ("static", "transformer")
-_TOKENIZER_ROWS = 4_000  # more texts change a small vocabulary little
+_VERSION = 1  # raised when tokenizers are trained in another way
+_TOKENIZER_TEXTS = 25_000  # question and passage count as one; more change a vocabulary little
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -68,7 +72,7 @@ def _static(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    tokenizer = trained_tokenizer(_texts(data), recipe.model.vocabulary)
+    tokenizer = tokenizer_for(data, recipe.model.vocabulary)
     return SentenceTransformer(
         modules=[StaticEmbedding(tokenizer, embedding_dim=recipe.model.dimension)]
     )
@@ -86,7 +90,7 @@ def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
     pad, unknown, begin_, end, mask = _SPECIAL
     fast: Any = PreTrainedTokenizerFast  # untyped
     tokenizer = fast(
-        tokenizer_object=trained_tokenizer(_texts(data), chosen.vocabulary),
+        tokenizer_object=tokenizer_for(data, chosen.vocabulary),
         model_max_length=chosen.max_tokens,
         pad_token=pad,
         unk_token=unknown,
@@ -110,7 +114,27 @@ def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
     return SentenceTransformer(modules=[transformer, Pooling(chosen.dimension, "mean")])
 
 
-def trained_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
+def tokenizer_for(data: ParallelData, vocabulary: int) -> Tokenizer:
+    """A tokenizer trained on some of the data's texts; kept beside the data for the next training.
+
+    Args:
+        data: questions and passages in every language count alike.
+        vocabulary: pieces at most.
+
+    Raises:
+        UsageError: the data has more characters than that.
+    """
+    from tokenizers import Tokenizer
+
+    path = data.folder / f"tokenizer-{_VERSION}-{vocabulary}-{data.fingerprint}.json"
+    if not path.is_file():
+        made = _trained(_texts(data), vocabulary)
+        with files.writing("a tokenizer", path, "Free some space, or name another --cache-dir."):
+            files.replace_file(path, made.to_str().encode())
+    return Tokenizer.from_file(str(path))
+
+
+def _trained(texts: Iterator[str], vocabulary: int) -> Tokenizer:
     """A unigram tokenizer (Kudo 2018) of at most so many pieces, case folded.
 
     Its pieces need no spaces between words, so that it serves Thai and Chinese too.
@@ -122,23 +146,29 @@ def trained_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
     )
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.UnigramTrainer(
-            vocab_size=vocabulary,
-            special_tokens=list(_SPECIAL),
-            unk_token=_SPECIAL[1],
-            show_progress=False,
-        ),
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(_SPECIAL),
+        unk_token=_SPECIAL[1],
+        show_progress=False,
     )
+    try:
+        tokenizer.train_from_iterator(texts, trainer)
+    except Exception as error:  # tokenizers has no class of its own
+        if "vocabulary is not large enough" not in str(error):
+            raise
+        raise UsageError(
+            f"the texts have more than {vocabulary} different characters",
+            "Raise model.vocabulary.",
+        ) from error
     return tokenizer
 
 
 def _texts(data: ParallelData) -> Iterator[str]:
     """Questions and passages, in every language alike, from all over the data."""
-    step = max(1, len(data) // _TOKENIZER_ROWS)
-    for row in range(0, len(data), step):
-        for language in range(len(data.languages)):
-            if data.present[row, language]:
-                yield data.question(row, language)
-                yield data.passage(row, language)
+    rows = np.flatnonzero(data.present.any(axis=1))
+    rows = rows[:: max(1, len(rows) * len(data.languages) // _TOKENIZER_TEXTS)]
+    for row in rows.tolist():
+        for language in np.flatnonzero(data.present[row]).tolist():
+            yield data.question(row, language)
+            yield data.passage(row, language)

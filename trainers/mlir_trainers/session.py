@@ -74,6 +74,8 @@ def run(
     weights = _weights(recipe, places)
     train, validation = data(recipe, places, reporter)
     work = places.output / f".training-{recipe.name}"
+    job = training.Job(recipe, train, validation, weights, work, places.device)
+    training.check(job)
     busy = f"another process trains {recipe.name}; waiting for it"
     with files.locked("a training", work / "lock", _HINT, lambda: reporter.note(busy)):
         if first():
@@ -88,7 +90,6 @@ def run(
                 "Leave that out of the data, or train with --allow-contamination: the encoder "
                 "is marked then.",
             )
-        job = training.Job(recipe, train, validation, weights, work, places.device)
         outcome = training.train(job, reporter)
         if first():
             finish.finish(job, outcome, record, found, folder)

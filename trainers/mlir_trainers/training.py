@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlir_harness.errors import HarnessError, UsageError
 from mlir_trainers import checkpoints, models, watch
+from mlir_trainers.batching.pools import largest_batch, pools
 from mlir_trainers.parallel.data import ParallelData
 from mlir_trainers.recipe import Recipe
 
@@ -97,6 +98,33 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
     return Outcome(trainer.model, state.global_step, best, tuple(state.log_history))
 
 
+def check(job: Job) -> None:
+    """Raise before anything heavy is loaded if batches cannot be filled.
+
+    Raises:
+        DataError, UsageError: see `pools`.
+    """
+    training = job.recipe.training
+    pools(job.train, training.batch_size, training.alpha)
+    _validation(job)
+
+
+def _validation(job: Job) -> tuple[float, int]:
+    """Share of monolingual batches and size of a batch of the validation data.
+
+    Raises:
+        UsageError: there is too little of it.
+    """
+    alpha = job.recipe.validation.alpha if len(job.validation.languages) > 1 else 1.0
+    size = largest_batch(job.validation, alpha, at_most=job.recipe.training.batch_size)
+    if size < 2:
+        raise UsageError(
+            "the validation data cannot fill a batch of two",
+            "Give more of it with --validation, or raise validation.share.",
+        )
+    return alpha, size
+
+
 def _pairs(data: ParallelData, alpha: float, seed: int, **more: Any) -> PairDataset:
     from mlir_trainers.batching.pairs import Mixing, PairDataset
 
@@ -109,21 +137,14 @@ def _trainer(job: Job, pairs: PairDataset, reporter: watch.Reporter) -> Sentence
 
     from mlir_trainers import loss
     from mlir_trainers.batching.pairs import TrainerBatches
-    from mlir_trainers.batching.pools import largest_batch
-    from mlir_trainers.trainer import Trainer, quiet
+    from mlir_trainers.trainer import Callback, Trainer, quiet
 
     quiet()
     chosen = job.recipe.validation
-    alpha = chosen.alpha if len(job.validation.languages) > 1 else 1.0
-    size = largest_batch(job.validation, alpha, at_most=job.recipe.training.batch_size)
-    if size < 2:
-        raise UsageError(
-            "the validation data cannot fill a batch of two",
-            "Give more of it with --validation, or raise validation.share.",
-        )
+    alpha, size = _validation(job)
     steps = len(TrainerBatches(pairs, job.recipe.training.batch_size))
     model = models.begin(job.recipe, job.train, job.weights)
-    callbacks: list[Any] = [watch.Callback(reporter, job.recipe.name)]
+    callbacks: list[Any] = [Callback(reporter, job.recipe.name)]
     if chosen.patience:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=chosen.patience))
     return Trainer(

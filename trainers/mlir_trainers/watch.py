@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from transformers import TrainerCallback
-
 from mlir_trainers.batching.sampler import Composition
 
 if TYPE_CHECKING:
@@ -27,38 +25,6 @@ class Reporter(Protocol):
     def step(self, done: int, loss: float | None, validation: float | None) -> None:
         """`done` steps of all; losses are the latest, None before there are any."""
         ...
-
-
-class Callback(TrainerCallback):
-    """Tells a `Reporter`; sets the epoch; sees that the last step is validated too."""
-
-    def __init__(self, reporter: Reporter, title: str) -> None:
-        self._reporter = reporter
-        self._title = title
-        self._loss: float | None = None
-        self._validation: float | None = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        del args, control, kwargs
-        if state.is_world_process_zero:
-            self._reporter.start(self._title, state.max_steps)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        del args, kwargs
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = True
-        self._tell(state)
-
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        del args, control
-        logs = kwargs.get("logs") or {}
-        self._loss = logs.get("loss", self._loss)
-        self._validation = logs.get("eval_loss", self._validation)
-        self._tell(state)
-
-    def _tell(self, state: Any) -> None:
-        if state.is_world_process_zero:
-            self._reporter.step(state.global_step, self._loss, self._validation)
 
 
 class BatchLog:
