@@ -242,3 +242,17 @@ def test_the_recipe_is_shown_before_it_is_trained(desk: Desk) -> None:
     assert done.code == 0
     assert 'batches = "cross"' in done.out
     assert 'train = ["jsonl:rows.jsonl"]' in done.out
+
+
+@pytest.mark.slow
+def test_processes_share_a_training(desk: Desk) -> None:
+    """As torchrun starts them: batches are dealt out, and one process writes."""
+    program = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mlir_harness")
+    process = desk.start("train", "tiny-hybrid", *arguments(), program=program)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    folder = desk.root / "checkpoints" / "tiny-hybrid"
+    assert out.count("is trained") == 1
+    kinds = [json.loads(line)["batch"] for line in (folder / "batches.jsonl").open()]
+    assert len(set(kinds)) == len(kinds)
+    assert json.loads((folder / "training.json").read_text("utf-8"))["steps"] == 12

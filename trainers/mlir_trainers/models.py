@@ -108,7 +108,7 @@ def _small(recipe: Recipe, data: ParallelData) -> SentenceTransformer:
         pad_token_id=tokenizer.pad_token_id,
     )
     with TemporaryDirectory() as folder:  # the module reads its parts from a folder
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        BertModel(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         transformer = Transformer(folder)
     return SentenceTransformer(modules=[transformer, Pooling(chosen.dimension, "mean")])
@@ -127,10 +127,12 @@ def tokenizer_for(data: ParallelData, vocabulary: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     path = data.folder / f"tokenizer-{_VERSION}-{vocabulary}-{data.fingerprint}.json"
-    if not path.is_file():
-        made = _trained(_texts(data), vocabulary)
-        with files.writing("a tokenizer", path, "Free some space, or name another --cache-dir."):
-            files.replace_file(path, made.to_str().encode())
+    hint = "Free some space, or name another --cache-dir."
+    with files.locked("a tokenizer", data.folder / ".tokenizer.lock", hint):
+        if not path.is_file():
+            made = _trained(_texts(data), vocabulary).to_str()
+            with files.writing("a tokenizer", path, hint):
+                files.replace_file(path, made.encode())
     return Tokenizer.from_file(str(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlir_trainers.parallel.sources import Source, from_table, parse
 from mlir_trainers.recipe import Recipe
 from mlir_trainers.samples import SAMPLE, sample
 
+_READY = "ready.json"  # written when other processes may join
 _HINT = "Free some space, or name another folder."
 
 
@@ -77,9 +79,13 @@ def run(
     job = training.Job(recipe, train, validation, weights, work, places.device)
     training.check(job)
     busy = f"another process trains {recipe.name}; waiting for it"
+    identity = _identity(recipe, train, validation, weights)
+    if not first():
+        _await(work, identity)
+        training.train(job, reporter)
+        return folder
     with files.locked("a training", work / "lock", _HINT, lambda: reporter.note(busy)):
-        if first():
-            _own(work, _identity(recipe, train, validation, weights), fresh=fresh)
+        _own(work, identity, fresh=fresh)
         record = exposure.record((train, validation), work)
         found = exposure.exposed(
             work, recipe.data.against, reporter, data_dir=places.data_dir, cache=places.cache
@@ -90,11 +96,10 @@ def run(
                 "Leave that out of the data, or train with --allow-contamination: the encoder "
                 "is marked then.",
             )
+        files.replace_file(work / _READY, identity.encode())
         outcome = training.train(job, reporter)
-        if first():
-            finish.finish(job, outcome, record, found, folder)
-    if first():
-        shutil.rmtree(work, ignore_errors=True)
+        finish.finish(job, outcome, record, found, folder)
+    shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
@@ -149,23 +154,30 @@ def _weights(recipe: Recipe, places: Places) -> Path | None:
 
 def _identity(
     recipe: Recipe, train: ParallelData, validation: ParallelData, weights: Path | None
-) -> dict[str, Any]:
+) -> str:
     """What an interrupted training must share with this one to go on from it."""
     held = recipe.as_dict()
     held["training"] = {**held["training"], "workers": None, "report_to": None}
-    return {
+    parts = {
         "recipe": held,
         "train": train.fingerprint,
         "validation": validation.fingerprint,
         "weights": None if weights is None else str(weights),
     }
+    return json.dumps(parts, sort_keys=True, default=list)
 
 
-def _own(work: Path, identity: Mapping[str, Any], *, fresh: bool) -> None:
+def _await(work: Path, identity: str) -> None:
+    """Until the process that writes has made the work folder ready."""
+    ready = work / _READY
+    while not (ready.is_file() and ready.read_text("utf-8") == identity):
+        time.sleep(0.1)
+
+
+def _own(work: Path, identity: str, *, fresh: bool) -> None:
     """Empty the work folder unless it is of the same training."""
     path = work / "identity.json"
-    text = json.dumps(identity, sort_keys=True, default=list)
-    same = path.is_file() and path.read_text("utf-8") == text
+    same = path.is_file() and path.read_text("utf-8") == identity
     with files.writing("a training", work, _HINT):
         if fresh or not same:
             for each in work.iterdir():
@@ -175,7 +187,8 @@ def _own(work: Path, identity: Mapping[str, Any], *, fresh: bool) -> None:
                     shutil.rmtree(each)
                 else:
                     each.unlink()
-        files.replace_file(path, text.encode())
+        (work / _READY).unlink(missing_ok=True)
+        files.replace_file(path, identity.encode())
 
 
 def first() -> bool:

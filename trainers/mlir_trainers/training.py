@@ -69,7 +69,8 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
 
     training = job.recipe.training
     log = watch.BatchLog(job.work / "batches.jsonl")
-    pairs = _pairs(job.train, training.alpha, training.seed, observe=log)
+    watched = {"observe": log} if os.environ.get("RANK", "0") == "0" else {}
+    pairs = _pairs(job.train, training.alpha, training.seed, **watched)
     trainer = _trainer(job, pairs, reporter)
     last = checkpoints.last(job.work)
     if last is not None:

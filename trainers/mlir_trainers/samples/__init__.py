@@ -1,4 +1,4 @@
-"""The training set that comes with the package: 96 questions and passages in eleven languages.
+"""The training set that comes with the package: 394 questions and passages in eleven languages.
 
 Written for this project (Apache-2.0), on topics that no evaluation sample has.
 """
