@@ -43,7 +43,8 @@ class BatchLog:
             return
         self._seen = (drawn.epoch, drawn.number)
         if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8")
+            # A line at a time: what a killed process drew is not drawn again.
+            self._file = self._path.open("a", encoding="utf-8", buffering=1)
         pairs = {f"{query}→{passage}": n for (query, passage), n in drawn.pairs.items()}
         line = {
             "epoch": drawn.epoch,
@@ -60,16 +61,18 @@ class BatchLog:
 
 
 def _logged(path: Path) -> Iterator[tuple[int, int]]:
-    """Epoch and number of the batches in a log; the last line may be cut."""
+    """Epoch and number of the batches in a log, without a last line that was cut."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                held = json.loads(line)
-                yield held["epoch"], held["batch"]
-            except (ValueError, LookupError, TypeError):
-                continue
+    with path.open("rb+") as log:
+        whole = 0
+        for line in log:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            held = json.loads(line)
+            yield held["epoch"], held["batch"]
+        log.truncate(whole)
 
 
 def save_batch(work: Path, pairs: PairDataset, batch_size: int, state: Any) -> Path:

@@ -76,7 +76,7 @@ class HybridBatches:
             batch_size: pairs a batch.
             alpha: probability of a monolingual batch, 0 to 1.
             seed: with the epoch, decides all batches.
-            processes: that share the batches; the length is a multiple of it.
+            processes: that share the batches; the length is a multiple of it, and not 0.
             at_most: batches an epoch, if that is fewer than there are.
             observe: told of every batch as it is drawn.
 
@@ -93,7 +93,7 @@ class HybridBatches:
         length = data.ids // batch_size
         if at_most is not None:
             length = min(length, at_most)
-        self._length = length // processes * processes
+        self._length = max(1, length // processes) * processes
         self._pools = pools(data, batch_size, alpha)
         names = data.languages
         self._within = {
