@@ -16,6 +16,7 @@ from mlir_harness.fetching.web import Web
 from mlir_harness.isolation.faults import Elsewhere
 from mlir_harness.making import ReadyEncoder, home, make_encoder
 from mlir_harness.protocols import Finishes, Isolated
+from mlir_harness.registry import Choice
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 
