@@ -79,6 +79,16 @@ class Bars:
         if self._console.is_terminal:
             self._step = self._progress.add_task(plain(what, 80), total=total or None, tokens=0)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a terminal to draw on."""
+        return self._console.is_terminal
+
+    def retitle(self, what: str) -> None:
+        """The step goes on, with something else."""
+        if self.drawn and self._step is not None:
+            self._progress.update(self._step, description=plain(what, 80))
+
     def stop(self) -> None:
         if self._console.is_terminal and self._step is not None:
             self._progress.remove_task(self._step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import time
@@ -14,9 +15,11 @@ from rich.console import Console, RenderableType
 
 from mlir_harness.doctor import machine, practice, table
 from mlir_harness.doctor.diagnosis import Diagnosis, Finding, State, exit_code
+from mlir_harness.doctor.rounds import Rounds
 from mlir_harness.entry_points import Flaw
 from mlir_harness.errors import Exit, UsageError
 from mlir_harness.registry import Choice, Kind, Plugin
+from mlir_harness.watch import Bars
 
 HOSTILE = "a[/b] \x1b[31m\u202e=1+1"
 
@@ -42,16 +45,17 @@ FAILED = (
 EVERY = [
     found("sound", findings=PASSED, seconds=3.21),
     found("a-name-that-goes-on-and-on-for-a-long-time", findings=PASSED, seconds=123.4),
-    found("unsorted", findings=FAILED, seconds=1.0),
+    found("unsorted", State.FAILING, findings=FAILED, seconds=1.0),
     found(
         "laser",
         State.UNAVAILABLE,
         message="laser lacks its weights",
         hint="mlir-harness fetch laser",
     ),
-    found(HOSTILE, State.BROKEN, message=f"it raised {HOSTILE}", hint="Mend it."),
+    found(HOSTILE, State.BROKEN, findings=PASSED, message=f"it raised {HOSTILE}", hint="Mend it."),
     found("st:…", State.SCHEME, wanted=False),
     found("task", findings=PASSED, seconds=0.5),
+    found("task-later", State.UNEXAMINED),
 ]
 FLAW = Flaw("mlir_harness.encoders", "a/b\n", "odd", "1.0", "a name holds letters", "Rename it.")
 
@@ -101,6 +105,7 @@ def test_the_table_names_state_checks_and_how_to_mend(width: int) -> None:
         ([EVERY[2], EVERY[3]], False, Exit.CHECK_FAILED),
         ([EVERY[4]], False, Exit.CHECK_FAILED),
         ([EVERY[0]], True, Exit.CHECK_FAILED),
+        ([EVERY[2], EVERY[7]], False, Exit.INTERRUPTED),
     ],
 )
 def test_exit_codes(diagnoses: list[Diagnosis], flawed: bool, code: Exit) -> None:
@@ -129,13 +134,25 @@ def test_encoders_and_tasks_are_named_alike(desk: Desk) -> None:
         "floor": "encoder",
         f"{PLUGINS}:small": "task",
     }
-    assert {plugins[name]["state"] for name in plugins} == {"ready"}
+    assert {name: each["state"] for name, each in plugins.items()} == {
+        "hashing": "ready",
+        "floor": "ready",
+        f"{PLUGINS}:small": "fails checks",
+    }
     checks = {each["name"]: each["result"] for each in plugins["hashing"]["checks"]}
     assert checks["order"] == "passed"
     assert checks["close"] == "skipped"
     assert done.json()["machine"]["network"] == "offline, as HF_HUB_OFFLINE says"
     assert not desk.files("results")
     assert f"check failed: {PLUGINS}:small, unknown-language" in done.err
+    log = done.err.splitlines()
+    begun = [log.index(f"examining {name}") for name in ("hashing", f"{PLUGINS}:small", "floor")]
+    ended = [
+        next(place for place, line in enumerate(log) if line.startswith(start))
+        for start in ("hashing: ready, ", f"{PLUGINS}:small: fails checks, ", "floor: ready, ")
+    ]
+    in_turn = [place for both in zip(begun, ended, strict=True) for place in both]
+    assert in_turn == sorted(in_turn)
 
 
 @pytest.mark.slow
@@ -216,6 +233,44 @@ def test_nothing_goes_on_when_the_command_is_stopped(desk: Desk, how: signal.Sig
         assert not _alive(child)
     elif _alive(child):
         os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_what_was_found_before_an_interruption_is_shown(desk: Desk) -> None:
+    (desk.root / "stuck.py").write_text(_STUCK)
+    process = desk.start("doctor", "hashing", "py:stuck:create", "bm25", "--json")
+    end = time.monotonic() + 120
+    while not (desk.root / "pids").exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    states = {each["name"]: each["state"] for each in json.loads(out)["plugins"]}
+    assert states == {
+        "hashing": "ready",
+        "py:stuck:create": "not examined",
+        "bm25": "not examined",
+    }
+    assert err.endswith("Interrupted: 2 of 3 were not examined.\n")
+
+
+def test_a_terminal_shows_who_is_examined_and_what_for() -> None:
+    text = io.StringIO()
+    bars = Bars(Console(file=text, width=100, force_terminal=True, color_system=None))
+    with bars:
+        rounds = Rounds(bars, 2)
+        rounds.begun(HOSTILE, "")
+        rounds.begun("task", "loads")
+        rounds.begun(HOSTILE, "order")
+        bars._progress.refresh()
+        assert "a[/b] \ufffd[31m\ufffd=1+1 order and task loads" in text.getvalue()
+        assert "0/2" in text.getvalue()
+        rounds.found(found(HOSTILE, State.FAILING, findings=FAILED, seconds=2.0))
+        bars._progress.refresh()
+        assert "1/2" in text.getvalue()
+    assert "=1+1: fails checks, 1 of 3 checks passed, 2.0 s" in text.getvalue()
+    assert "examining task\n" not in text.getvalue()
 
 
 def test_the_machine_is_described_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

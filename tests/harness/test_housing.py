@@ -117,4 +117,4 @@ def test_without_uv_it_says_how_to_install_it(desk: Desk) -> None:
     done = run(desk, "good", PATH="/nowhere", PYTHONPATH=str(desk.root / "without"))
     assert done.code == 4
     assert "uv, which builds it, is not installed" in told(done)
-    assert "pip install uv" in told(done)
+    assert "pip install 'mlir-harness[isolated]'" in told(done)

@@ -43,13 +43,21 @@ def doctor(
 
     \b
     Each is imported in a process of its own and goes through the conformance suite
-    (docs/plugins.md). --timeout is how long one check may take. Exit code: 0 if all that can
-    run here is sound, 1 if a plugin is broken or fails a check, 3 if one that was named lacks
-    something.
+    (docs/plugins.md). --timeout is how long one check may take. Ctrl-C shows what was found
+    until then.
+
+    \b
+    Exit code:
+      0    all that can run here is sound
+      1    a plugin is broken or fails checks
+      2    the command was wrong
+      3    a plugin that was named lacks something, and the others are sound
+      130  interrupted
     """
     from mlir_harness import output, registry
     from mlir_harness.doctor import machine, practice, table
-    from mlir_harness.doctor.diagnosis import exit_code
+    from mlir_harness.doctor.diagnosis import State, exit_code
+    from mlir_harness.doctor.rounds import Rounds
     from mlir_harness.registry import EVALUATED
     from mlir_harness.watch import Bars
 
@@ -65,19 +73,17 @@ def doctor(
     with ThreadPoolExecutor(1) as pool:
         facts = pool.submit(machine.facts, request.cache_dir, request.checkpoints)
         with Bars(errors) as bars:
-            bars.start("examining", len(found))
             diagnoses = practice.examine_all(
-                found,
-                request,
-                lambda: bars.texts(1, 0),
-                timeout=timeout or practice.TIMEOUT,
+                found, request, Rounds(bars, len(found)), timeout=timeout or practice.TIMEOUT
             )
             bars.stop()
+        left = sum(each.state is State.UNEXAMINED for each in diagnoses)
+        has: dict[str, str] = {} if left else facts.result()
     flaws = [flaw for kind in EVALUATED for flaw in registry.flaws(kind)] if "all" in given else []
     printed.show(
         {
             "schema": 1,
-            "machine": facts.result(),
+            "machine": has,
             "plugins": [each.as_dict() for each in diagnoses],
             "passed_over": [
                 {"name": flaw.name, "from": flaw.source, "reason": flaw.why} for flaw in flaws
@@ -85,7 +91,7 @@ def doctor(
         },
         table.plugins(diagnoses),
         "",
-        table.machine(facts.result()),
+        table.machine(has),
     )
     for line in table.troubles(diagnoses, flaws):
         errors.print(line, soft_wrap=True)  # so that commands can be copied
@@ -95,4 +101,6 @@ def doctor(
         for each in diagnoses:
             for text in each.output.splitlines():
                 errors.print(plain(f"{each.choice.label}: {text}", 1000), soft_wrap=True)
+    if left:
+        errors.print(f"Interrupted: {left} of {len(found)} were not examined.")
     sys.exit(exit_code(diagnoses, flawed=bool(flaws)))

@@ -15,15 +15,18 @@ from mlir_harness.request import Request
 class State(StrEnum):
     """Whether a plugin can be used.
 
-    READY can be made here, whether or not it keeps its contract; UNAVAILABLE lacks something
-    that this machine has not; BROKEN cannot be loaded, or ended, or hung, in its examination;
-    SCHEME is used as NAME:REST and is examined with a rest.
+    READY passes all checks that concern it; FAILING can be made here and fails some; UNAVAILABLE
+    lacks something that this machine has not; BROKEN cannot be loaded, or ended, or hung, in its
+    examination; SCHEME is used as NAME:REST and is examined with a rest; the examination of
+    UNEXAMINED was interrupted, or had not begun.
     """
 
     READY = "ready"
+    FAILING = "fails checks"
     UNAVAILABLE = "unavailable"
     BROKEN = "broken"
     SCHEME = "scheme"
+    UNEXAMINED = "not examined"
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,12 @@ class Diagnosis:
         return tuple(each for each in self.findings if each.result == "failed")
 
     @property
-    def passed(self) -> int:
-        return sum(each.result == "passed" for each in self.findings)
+    def score(self) -> str:
+        """Checks passed of those that concern it, for people; "" if that says nothing of it."""
+        if self.state not in (State.READY, State.FAILING):
+            return ""
+        passed = sum(each.result == "passed" for each in self.findings)
+        return f"{passed} of {passed + len(self.failures)}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -116,7 +123,9 @@ def exit_code(found: Sequence[Diagnosis], *, flawed: bool = False) -> Exit:
         found: what was found.
         flawed: something is installed that cannot even be named.
     """
-    if flawed or any(each.state is State.BROKEN or each.failures for each in found):
+    if any(each.state is State.UNEXAMINED for each in found):
+        return Exit.INTERRUPTED
+    if flawed or any(each.state in (State.BROKEN, State.FAILING) for each in found):
         return Exit.CHECK_FAILED
     if any(each.state is State.UNAVAILABLE and each.choice.wanted for each in found):
         return Exit.SOME_FAILED

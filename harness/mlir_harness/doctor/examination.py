@@ -14,6 +14,7 @@ from mlir_harness import loading, registry
 from mlir_harness.choices import options_of
 from mlir_harness.doctor.diagnosis import Order, State
 from mlir_harness.errors import Broken, HarnessError, Missing, Unavailable, UsageError
+from mlir_harness.fetching import needs
 from mlir_harness.making import make_encoder, offered
 from mlir_harness.protocols import Encoder
 from mlir_harness.registry import Choice, Kind
@@ -44,6 +45,7 @@ def examine(order: Order, say: Say) -> None:
     except UsageError as error:
         say({"usage": [error.message, error.hint]})
     except (Unavailable, Missing) as error:
+        error.hint = needs.directed(error.hint, choice, order.request)
         state = State.BROKEN if isinstance(error, Broken) else State.UNAVAILABLE
         say({"state": state.value, "message": error.message, "hint": error.hint})
     except HarnessError as error:

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 
 from mlir_harness.environment import processors
+from mlir_harness.errors import Unavailable
+from mlir_harness.isolation import installer
 from mlir_harness.text import plain, size
 
 _HUB = ("huggingface.co", 443)
@@ -73,10 +75,10 @@ def _torch() -> str:
 
 def _uv() -> str:
     """For encoders with environments of their own."""
-    beside = Path(sys.executable).with_name("uv")
-    found = shutil.which("uv") or (str(beside) if beside.is_file() else None)
-    if found is None:
-        return "not found: encoders with environments of their own need it (pip install uv)"
+    try:
+        found = str(installer.find())
+    except Unavailable as error:
+        return f"not found: encoders with environments of their own need it ({error.hint})"
     try:
         done = subprocess.run(  # noqa: S603
             [found, "--version"], capture_output=True, text=True, timeout=20, check=False

@@ -13,10 +13,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import IO, Any
+from functools import partial
+from typing import IO, Any, Protocol
 
 from mlir_harness import registry
 from mlir_harness.choices import check_options, of_either_kind
@@ -66,19 +67,33 @@ def patients(names: Sequence[str]) -> list[Patient]:
     return found
 
 
+class Onlooker(Protocol):
+    """Is told how examinations go on; by two threads."""
+
+    def begun(self, name: str, check: str) -> None:
+        """A check of the plugin `name` begins; "" before the first, while it is made."""
+        ...
+
+    def found(self, diagnosis: Diagnosis) -> None:
+        """An examination ended."""
+        ...
+
+
 def examine_all(
     found: Sequence[Patient],
     request: Request,
-    done: Callable[[], None],
+    onlooker: Onlooker,
     *,
     timeout: float = TIMEOUT,
 ) -> list[Diagnosis]:
     """Examine plugins: encoders one after the other, and tasks beside them.
 
+    Ctrl-C ends it: what was found until then is returned, the others as UNEXAMINED.
+
     Args:
         found: which.
         request: options, weights and folders; checked.
-        done: called after each.
+        onlooker: told of each.
         timeout: seconds that a check may take.
 
     Raises:
@@ -86,25 +101,30 @@ def examine_all(
     """
     check_options(request, [each.choice for each in found])
     ward = _Ward()
+    diagnoses = {each: Diagnosis(each.choice, State.UNEXAMINED) for each in found}
 
-    def one_after_the_other(some: Sequence[Patient]) -> list[Diagnosis]:
-        told = []
+    def one_after_the_other(some: Sequence[Patient]) -> None:
         for each in some:
-            told.append(_examine(each, request, timeout, ward))
-            done()
-        return told
+            diagnosis = _examine(each, request, timeout, ward, onlooker)
+            if ward.closed:  # and the process at work was ended
+                return
+            diagnoses[each] = diagnosis
+            onlooker.found(diagnosis)
 
     tasks = [each for each in found if each.kind is Kind.TASK]
     others = [each for each in found if each.kind is not Kind.TASK]
     pool = ThreadPoolExecutor(2)
     try:
         both = [pool.submit(one_after_the_other, some) for some in (others, tasks)]
-        diagnoses = [each for some in both for each in some.result()]
+        for ended in wait(both, return_when=FIRST_EXCEPTION).done:
+            ended.result()
+    except KeyboardInterrupt:
+        pass  # the diagnoses say so
     finally:
         ward.close()
         pool.shutdown(cancel_futures=True)
     order = list(Kind)
-    return sorted(diagnoses, key=lambda each: order.index(each.choice.plugin.kind))
+    return sorted(diagnoses.values(), key=lambda each: order.index(each.choice.plugin.kind))
 
 
 class _Ward:
@@ -112,12 +132,12 @@ class _Ward:
 
     def __init__(self) -> None:
         self._held: set[subprocess.Popen[bytes]] = set()
-        self._closed = False
+        self.closed = False
         self._lock = threading.Lock()
 
     def start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise KeyboardInterrupt
             # -P: nothing is imported from the folder that the user happens to be in.
             process = subprocess.Popen(
@@ -143,7 +163,7 @@ class _Ward:
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            self.closed = True
             for process in list(self._held):
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -151,8 +171,9 @@ class _Ward:
 
 @dataclass
 class _Heard:
-    """What an examination has said so far."""
+    """What an examination has said so far; `watch` is told of each check as it begins."""
 
+    watch: Callable[[str], None]
     kind: Kind | None = None
     state: State | None = None
     message: str = ""
@@ -171,19 +192,24 @@ class _Heard:
             self.state = State(event["state"])
             self.message, self.hint = event.get("message", ""), event.get("hint", "")
         self.promises |= dict(event.get("checks", ()))
-        self.begun = event.get("begun", self.begun)
+        if "begun" in event:
+            self.begun = event["begun"]
+            self.watch(self.begun)
         self.ended = self.ended or "end" in event
         if "check" in event:
             held = {**event, "notes": tuple(event["notes"])}
             self.findings.append(Finding(promise=self.promises[event["check"]], **held))
 
 
-def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) -> Diagnosis:
+def _examine(
+    patient: Patient, request: Request, timeout: float, ward: _Ward, onlooker: Onlooker
+) -> Diagnosis:
     choice = patient.choice
     if choice.plugin.scheme and not choice.rest:
         return Diagnosis(choice, State.SCHEME)
     start = time.monotonic()
-    heard = _Heard()
+    heard = _Heard(partial(onlooker.begun, choice.label))
+    heard.watch("")
     with tempfile.TemporaryFile() as log:
         process = ward.start(log)
         try:
@@ -200,6 +226,8 @@ def _examine(patient: Patient, request: Request, timeout: float, ward: _Ward) ->
         heard.state = State.BROKEN
         heard.message = why or _ended(code, heard.begun)
         heard.hint = "Its output is shown with --debug."
+    elif heard.state is State.READY and any(each.result == "failed" for each in heard.findings):
+        heard.state = State.FAILING
     return Diagnosis(
         choice,
         heard.state,

@@ -16,10 +16,13 @@ from mlir_harness.text import plain
 
 _STYLES = {
     State.READY: "green",
+    State.FAILING: "red",
     State.UNAVAILABLE: "yellow",
     State.BROKEN: "red",
     State.SCHEME: "dim",
+    State.UNEXAMINED: "dim",
 }
+_UNTRIED = (State.SCHEME, State.UNEXAMINED)
 
 
 def plugins(found: Sequence[Diagnosis]) -> RenderableType:
@@ -44,14 +47,12 @@ def _table(kind: Kind, found: Sequence[Diagnosis]) -> Table:
     for each in found:
         plugin = each.choice.plugin
         source = f"{plugin.distribution} {plugin.version}".strip() or plugin.value
-        tried = each.passed + len(each.failures)
-        unwell = "red" if each.failures else ""
         drawn.add_row(
             Text(plain(each.choice.label)),
             Text(plain(source)),
             Text(each.state.value, style=_STYLES[each.state]),
-            Text(f"{each.passed} of {tried}" if tried else "–", style=unwell),
-            "–" if each.state is State.SCHEME else f"{each.seconds:.1f} s",
+            Text(each.score or "–", style="red" if each.state is State.FAILING else ""),
+            "–" if each.state in _UNTRIED else f"{each.seconds:.1f} s",
         )
     return drawn
 

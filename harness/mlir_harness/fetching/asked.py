@@ -89,7 +89,7 @@ def bring(
     force: bool,
     announced: Container[Download],
 ) -> str:
-    """Fetch what was asked for.
+    """Fetch what was asked for; first of all an environment is built, which may be impossible.
 
     Args:
         each: from `asked`.
@@ -101,19 +101,16 @@ def bring(
     Raises:
         HarnessError: it cannot be fetched, or not be made ready; see fetch.fetch.
     """
-    said = []
     if isinstance(each.wanted, HarnessError):
         raise each.wanted
+    built = attempt(each.choice, partial(environment, each.choice, request, watcher))
+    if isinstance(built, Failed):
+        raise built.error
+    said = [built] if built else []
     if each.wanted is not None:
         outcome = fetch(each.wanted, web, watcher, force=force, announced=announced)
         if each.wanted.downloads:
             said.append(f"{outcome} in {plain(str(each.wanted.folder), 400)}")
-    built = attempt(each.choice, partial(environment, each.choice, request, watcher))
-    if isinstance(built, Failed):
-        if said:
-            watcher.note(f"{each.choice.label}: {'; '.join(said)}")
-        raise built.error
-    said += filter(None, [built])
     what = "; ".join(said) or "has nothing to fetch; it works as it is"
     return f"{plain(each.choice.label)}: {what}"
 

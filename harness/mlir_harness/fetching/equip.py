@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,8 @@ from mlir_harness.fetching.wanted import Wanted, announcements, check_room, dist
 from mlir_harness.fetching.web import Web
 from mlir_harness.isolation.faults import Elsewhere
 from mlir_harness.making import ReadyEncoder, home, make_encoder
-from mlir_harness.protocols import Finishes
+from mlir_harness.protocols import Finishes, Isolated
+from mlir_harness.registry import Choice
 from mlir_harness.request import Request, Watcher
 from mlir_harness.text import plain
 
@@ -57,6 +57,10 @@ def equip(
         wanted = _lacks(each, request)
         _advise(each, request, fetchable=wanted is not None)
         if wanted is not None and (each.choice.wanted or request.download):
+            fit = attempt(each.choice, partial(_check_environment, each.choice, request))
+            if isinstance(fit, Failed):
+                equipped[place] = fit
+                continue
             equipped[place] = lacking[place] = Lacking(each.choice, each.error, wanted)
         elif wanted is not None and wanted.downloads:
             equipped[place] = _away(each, "files are missing")
@@ -98,12 +102,28 @@ def _lacks(failed: Failed, request: Request) -> Wanted | None:
     return missing if missing.downloads or due else None
 
 
+def _check_environment(choice: Choice, request: Request) -> None:
+    """Before gigabytes come for it: whether it can have the environment that it works in.
+
+    Raises:
+        Unavailable: it is not there, and cannot be built here (no uv, say).
+    """
+    made_by: object = registry.factory(choice.plugin)
+    if not isinstance(made_by, Isolated):
+        return
+    from mlir_harness.isolation import environments, housing
+
+    assert request.cache_dir is not None  # noqa: S101  checked() fills it in
+    environment = housing.declared(choice, made_by)
+    if environments.find(environment, request.cache_dir) is None:
+        environments.check(environment)
+
+
 def _advise(failed: Failed, request: Request, *, fetchable: bool) -> None:
     """If a hint says how to fetch, it is into the folder that this run looks in."""
     error, command = failed.error, needs.command(failed.choice, request)
-    bare = rf"mlir-harness fetch {re.escape(needs.name(failed.choice))}(?![\w:-])"
-    error.hint, found = re.subn(bare, lambda _: command, error.hint)
-    if fetchable and not found:
+    error.hint = needs.directed(error.hint, failed.choice, request)
+    if fetchable and command not in error.hint:
         error.hint = f"{command}. {error.hint}".strip()
 
 

@@ -82,6 +82,15 @@ def check(environment: Environment) -> None:
     installer.find()
 
 
+def lack() -> str:
+    """The command without which no environment can be built here; "" if nothing is lacking."""
+    try:
+        installer.find()
+    except Unavailable as error:
+        return error.hint
+    return ""
+
+
 def build(environment: Environment, cache: Path, watcher: Watcher) -> Path:
     """The interpreter of an environment, which is built if it is not there; once, by one process.
 

@@ -89,10 +89,11 @@ def housed(
     if found := environments.find(environment, cache):
         return encoder(found)
     if not (choice.wanted or request.download):
+        first = environments.lack()
         raise Unavailable(
             f"the environment of {plain(choice.label)} is not built: "
             f"{plain(', '.join(environment.requirements))} (Python {plain(environment.python)})",
-            f"mlir-harness fetch {plain(choice.plugin.name)}",
+            f"{f'{first}, then ' if first else ''}mlir-harness fetch {plain(choice.plugin.name)}",
         )
     environments.check(environment)
     return Unbuilt(made, lambda: encoder(environments.build(environment, cache, watcher)))

@@ -49,7 +49,7 @@ def find() -> Path:
     if found is None:
         raise Unavailable(
             "an environment of its own is needed, and uv, which builds it, is not installed",
-            "pip install uv",
+            "pip install 'mlir-harness[isolated]'",
         )
     return Path(found)
 
