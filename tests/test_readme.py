@@ -48,7 +48,9 @@ def commands() -> list[str]:
     return [
         part
         for line in lines
-        for part in re.findall(r"mlir-harness (?:run|export|list|doctor|data describe)[^&]*", line)
+        for part in re.findall(
+            r"mlir-harness (?:run|export|list|doctor|data describe|train)[^&#]*", line
+        )
     ]
 
 
