@@ -53,7 +53,7 @@ class Bundled:
             self.name,
             languages=_LANGUAGES,
             licence="Apache-2.0",
-            description=f"Mean of token embeddings, trained with {self.batches} batches on 394 rows",
+            description=f"Mean of token embeddings, trained with {self.batches} batches",
         )
         return SentenceEncoder(folder, parse(given, folder, self.name), about)
 
