@@ -46,7 +46,7 @@ def test_a_batch_ends_where_padding_would_cost_more_than_another_batch(counts, b
     for batch, following in pairwise(found):
         longer = [*batch, following[0]]
         full = max(1, counts[batch].max()) * len(longer) > budget
-        assert padding(batch) <= call
+        assert len(batch) == 1 or padding(batch) <= call  # an empty text alone is padded too
         assert full or padding(longer) > call
 
 

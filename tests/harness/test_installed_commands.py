@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def test_help_shows_a_command_without_importing_its_module(desk: Desk) -> None:
     install(desk.root / "site", {"hello": "acme.cli:hello", "number": "acme.cli:number"})
     done = desk.do("--help")
     assert done.code == 0
-    assert "hello    Say hello to somebody." in done.out
-    assert "number   Says hello." in done.out  # of its module
+    assert re.search("hello +Say hello to somebody[.]", done.out)
+    assert re.search("number +Says hello[.]", done.out)  # of its module
     assert "acme" not in done.err
 
 
