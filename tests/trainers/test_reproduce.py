@@ -66,7 +66,7 @@ def test_held_out_articles_are_a_task_of_their_own(desk):
     trained_on = {f"Article {number}" for number in range(3)} - {article}
     assert all(title in recipe for title in trained_on)
     assert article not in recipe
-    other = reproduce(desk, *again, "--set", "training.scale=10")
+    other = reproduce(desk, *again, "--set", "training.scale=30")
     assert other.code == 2
     assert "was trained by another recipe, or on other data" in other.err
 
