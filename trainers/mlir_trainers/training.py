@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness.errors import HarnessError, UsageError
-from mlir_trainers import checkpoints, models, watch
+from mlir_harness.errors import HarnessError, Unavailable, UsageError
+from mlir_trainers import checkpoints, models, processes, watch
 from mlir_trainers.batching.pools import largest_batch, pools
 from mlir_trainers.parallel.data import ParallelData
 from mlir_trainers.recipe import Recipe
@@ -69,7 +68,7 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
 
     training = job.recipe.training
     log = watch.BatchLog(job.work / "batches.jsonl")
-    watched = {"observe": log} if os.environ.get("RANK", "0") == "0" else {}
+    watched = {"observe": log} if processes.first() else {}
     pairs = _pairs(job.train, training.alpha, training.seed, **watched)
     trainer = _trainer(job, pairs, reporter)
     last = checkpoints.last(job.work)
@@ -100,12 +99,17 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
 
 
 def check(job: Job) -> None:
-    """Raise before anything heavy is loaded if batches cannot be filled.
+    """Raise before anything heavy is loaded if batches cannot be filled, or not be cut.
 
     Raises:
-        DataError, UsageError: see `pools`.
+        DataError, UsageError: see `pools`; or a static model is to learn in parts of a batch.
     """
     training = job.recipe.training
+    if training.mini_batch and job.recipe.model.base == "static":
+        raise UsageError(
+            "a batch of static embeddings is computed at once: it cannot be cut",
+            "Leave out training.mini_batch; its memory is small.",
+        )
     pools(job.train, training.batch_size, training.alpha)
     _validation(job)
 
@@ -129,8 +133,7 @@ def _validation(job: Job) -> tuple[float, int]:
 def _pairs(data: ParallelData, alpha: float, seed: int, **more: Any) -> PairDataset:
     from mlir_trainers.batching.pairs import Mixing, PairDataset
 
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    return PairDataset(data, Mixing(alpha, seed, processes, **more))
+    return PairDataset(data, Mixing(alpha, seed, processes.count(), **more))
 
 
 def _trainer(job: Job, pairs: PairDataset, reporter: watch.Reporter) -> SentenceTransformerTrainer:
@@ -164,6 +167,8 @@ def _arguments(job: Job, validation_size: int, epoch_steps: int) -> Any:
 
     from mlir_trainers.batching.pairs import TrainerBatches
 
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise Unavailable("there is no GPU that torch can use", "Train with --device cpu.")
     training, prompts = job.recipe.training, job.recipe.prompts
     total = training.max_steps or max(1, round(training.epochs * epoch_steps))
     every = min(job.recipe.validation.every, total)

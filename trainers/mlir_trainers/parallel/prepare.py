@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from filelock import FileLock, Timeout
 
 from mlir_harness.errors import DataError, StoreError
+from mlir_harness.files import locked
 from mlir_harness.types import BoolArray, IntArray
 from mlir_trainers.parallel.content import content
 from mlir_trainers.parallel.data import CHUNK, SCHEMA, Held
@@ -27,6 +27,7 @@ from mlir_trainers.parallel.rows import Row
 from mlir_trainers.parallel.sources import Source, distinct
 from mlir_trainers.parallel.spool import Spool
 
+_NO_ROOM = "Free some space, or name another folder."
 _READER = 2  # raised when other rows come of the same files
 
 
@@ -67,7 +68,9 @@ def prepare(
         if (done / "meta.json").exists():
             return done
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f".{done.name}.lock", note):
+        lock = folder / f".{done.name}.lock"
+        busy = "another process prepares the same data: waiting for it"
+        with locked("prepared data", lock, _NO_ROOM, lambda: note(busy)):
             if not (done / "meta.json").exists():  # another process may have won
                 _write(sources, files, done, note)
     return done
@@ -263,21 +266,6 @@ def _key(sources: Sequence[Source], files: Sequence[Sequence[Mapping[str, Any]]]
 
 
 @contextmanager
-def _locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
-    """Only one process reads the sources; the others wait for what it writes."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        note("another process prepares the same data: waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """Turn the operating system's refusals into a StoreError that says what to do."""
     try:
@@ -285,5 +273,5 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"cannot keep prepared data in {folder}: {error.strerror or error}",
-            "Free some space, or name another folder.",
+            _NO_ROOM,
         ) from error

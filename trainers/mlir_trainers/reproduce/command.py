@@ -218,7 +218,7 @@ def _done(job: Job, form: str) -> Exit:
     import contextlib
     import sys
 
-    from mlir_trainers import session
+    from mlir_trainers import processes
     from mlir_trainers.console import Progressing, console, printed
     from mlir_trainers.reproduce import formats, run, table
 
@@ -226,7 +226,7 @@ def _done(job: Job, form: str) -> Exit:
     # What libraries print while they train must not land among the results.
     with contextlib.redirect_stdout(sys.stderr), Progressing(errors) as progress:
         outcome = run.run(job, progress)
-    if not session.first():
+    if not processes.first():
         return Exit.OK
     if form == "json":
         click.echo(formats.as_json(outcome))

@@ -15,7 +15,7 @@ from mlir_harness import api, files
 from mlir_harness.api import CellResult
 from mlir_harness.errors import Exit, UsageError
 from mlir_harness.text import folder_names, plain
-from mlir_trainers import session, watch
+from mlir_trainers import processes, session, watch
 from mlir_trainers.console import Progressing, console, printed
 from mlir_trainers.recipe import Recipe
 from mlir_trainers.reproduce import chart, ensure, plan, table
@@ -77,7 +77,7 @@ def command(
             fresh=fresh,
             allow_contamination=allow_contamination,
         )
-    if not session.first():
+    if not processes.first():
         return Exit.OK
     printed().print(render(swept))
     if not swept.failures:
