@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 
 from mlir_harness.protocols import EncoderInfo
-from mlir_harness.types import Collection, IntArray, Retrieval, Role, Setting
+from mlir_harness.types import Collection, IntArray, Retrieval, Setting
 
 _VERSION = "1"  # raised when the hashes below are made in another way
 _TEXTS_AT_ONCE = 8192
@@ -63,32 +63,38 @@ def of_texts(kind: str, parts: Mapping[str, str], texts: Iterable[str]) -> str:
     return state.hexdigest()
 
 
-def of_data(retrieval: Retrieval) -> str:
-    """Hash of the content: ids, texts, judgements, clusters, labels, in their order."""
-    state = xxhash.xxh3_128(f"data:{_VERSION}".encode())
-    every = [(Role.QUERY, each) for _, each in sorted(retrieval.queries.items())]
-    every += [(Role.DOCUMENT, each) for _, each in sorted(retrieval.documents.items())]
-    for role, collection in every:  # also what the settings asked for do not use
-        state.update(f"{role.value}:{collection.language}:{len(collection)}".encode())
-        state.update(_collection(collection))
-    for languages in sorted(retrieval.judgements):
-        queries = len(retrieval.queries[languages[0]])
-        for start in range(0, queries, _TEXTS_AT_ONCE):
-            relevant = retrieval.judgements[languages].rows(slice(start, start + _TEXTS_AT_ONCE))
-            state.update("→".join(languages).encode())
+def of_data(parts: Mapping[str, str]) -> str:
+    """Hash of a task's content, of the hashes of its parts."""
+    return of_json("data", dict(parts))
+
+
+def data_parts(retrieval: Retrieval) -> dict[str, str]:
+    """Hashes of the content: ids, texts, judgements, clusters, labels, in their order.
+
+    What the settings asked for do not use is there too. Keys are "queries hi", "documents hi",
+    "judgements hi→en", "clusters hi", "query labels hi": what differs between two can be named.
+    """
+    parts: dict[str, str] = {}
+    for role, held in (("queries", retrieval.queries), ("documents", retrieval.documents)):
+        parts |= {f"{role} {language}": _collection(each) for language, each in held.items()}
+    for (asked, found), judgements in retrieval.judgements.items():
+        state = xxhash.xxh3_128()
+        for start in range(0, len(retrieval.queries[asked]), _TEXTS_AT_ONCE):
+            relevant = judgements.rows(slice(start, start + _TEXTS_AT_ONCE))
             for array in (relevant.indptr, relevant.documents, relevant.grades):
                 state.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        parts[f"judgements {asked}→{found}"] = state.hexdigest()
     named = {"clusters": retrieval.clusters}
-    named |= {f"{role.value} labels": held for role, held in sorted(retrieval.labels.items())}
+    named |= {f"{role.value} labels": held for role, held in retrieval.labels.items()}
     for name, values in named.items():
-        for language in sorted(values):
-            state.update(of_texts(name, {"language": language}, values[language]).encode())
+        parts |= {f"{name} {key}": of_texts(name, {}, held) for key, held in values.items()}
+    return parts
+
+
+def _collection(collection: Collection) -> str:
+    state = xxhash.xxh3_128(of_texts("ids", {}, collection.ids).encode())
+    state.update(np.ascontiguousarray(text_hashes(collection.texts), "<i8").tobytes())
     return state.hexdigest()
-
-
-def _collection(collection: Collection) -> bytes:
-    ids = of_texts("ids", {}, collection.ids)
-    return ids.encode() + np.ascontiguousarray(text_hashes(collection.texts), "<i8").tobytes()
 
 
 def of_corpus(documents: Iterable[Collection]) -> str:
@@ -100,26 +106,31 @@ def of_corpus(documents: Iterable[Collection]) -> str:
     return state.hexdigest()
 
 
-def of_protocol(
+def of_protocol(parts: Mapping[str, str]) -> str:
+    """Hash of how scores are made, of its parts."""
+    return of_json("protocol", dict(parts))
+
+
+def protocol_parts(
     task: str,
     version: str,
     split: str,
     settings: Sequence[Setting],
     measures: Mapping[str, str],
     **choices: str,
-) -> str:
-    """Hash of how scores are made: task and settings, measures and their versions, choices."""
-    return of_json(
-        "protocol",
-        {
-            "task": task,
-            "version": version,
-            "split": split,
-            "settings": [_setting(setting) for setting in settings],
-            "measures": dict(measures),
-            "choices": choices,
-        },
-    )
+) -> dict[str, str]:
+    """How scores are made: task and split, measures and their versions, choices, settings.
+
+    Keys are "task", "version", "split", "measure AP", "setting hi→en" and the names of choices.
+    """
+    return {
+        "task": task,
+        "version": version,
+        "split": split,
+        **{f"measure {name}": version for name, version in measures.items()},
+        **{f"setting {each.id}": of_json("setting", _setting(each)) for each in settings},
+        **choices,
+    }
 
 
 def _setting(setting: Setting) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,19 +22,34 @@ from mlir_harness.types import Retrieval
 
 @dataclass(frozen=True)
 class LoadedTask:
-    """A task whose data is at hand."""
+    """A task whose data is at hand.
+
+    Attributes:
+        choice, info, options, retrieval, scoring: what was asked for, and what came of it.
+        data_parts, protocol_parts: see fingerprint.
+    """
 
     choice: Choice
     info: TaskInfo
     options: TaskOptions
     retrieval: Retrieval
     scoring: Scoring
-    data: str  # fingerprint
-    protocol: str  # fingerprint
+    data_parts: Mapping[str, str]
+    protocol_parts: Mapping[str, str]
 
     @property
     def split(self) -> str:
         return self.options.split
+
+    @cached_property
+    def data(self) -> str:
+        """Fingerprint of the content."""
+        return fingerprint.of_data(self.data_parts)
+
+    @cached_property
+    def protocol(self) -> str:
+        """Fingerprint of how scores are made."""
+        return fingerprint.of_protocol(self.protocol_parts)
 
     @cached_property
     def corpus(self) -> str:
@@ -162,7 +177,7 @@ def _identified(
         parallel=info.parallel,
         labels=bool(retrieval.labels),
     )
-    protocol = fingerprint.of_protocol(
+    protocol = fingerprint.protocol_parts(
         choice.plugin.name,
         info.version,
         options.split,
@@ -172,7 +187,7 @@ def _identified(
         gain=chosen.gain,
         instruction=info.instruction,
     )
-    data = fingerprint.of_data(retrieval)
+    data = fingerprint.data_parts(retrieval)
     return LoadedTask(choice, info, options, retrieval, chosen, data, protocol)
 
 

@@ -44,6 +44,7 @@ def _queries(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str,
     import pyarrow as pa
 
     columns = _keys(scores, numbering, [np.ones(len(each.rows), np.int64) for each in scores])
+    columns["cluster"] = _clusters(scores, numbering)
     for name in dict.fromkeys(name for each in scores for name in each.values):
         parts = [
             pa.array(each.values[name])
@@ -53,6 +54,16 @@ def _queries(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str,
         ]
         columns[name] = pa.chunked_array(parts, pa.float64())
     return columns
+
+
+def _clusters(scores: Sequence[SettingScores], numbering: Numbering) -> Any:
+    """What each query is resampled with in tests of differences."""
+    import pyarrow as pa
+
+    clusters = numbering.retrieval.clusters
+    picked = (pick(clusters[each.setting.query_language], each.rows) for each in scores)
+    names = [utf8(name) for part in picked for name in part]
+    return pa.array(names, pa.string()).dictionary_encode()
 
 
 def _top(scores: Sequence[SettingScores], numbering: Numbering) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mlir_harness.errors import StoreError
 from mlir_harness.indexing.search import SearchResult
 from mlir_harness.text import plain, slug
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no clusters; what is of an earlier one counts as not stored
 _HINT = "Free some space, or name another folder with --output."
 _PARTS = ("fingerprints", "details", "summary")
 _MADE = {"folder", "stored", "settings", "search", "lowered"}  # in no manifest
@@ -217,16 +217,18 @@ def _newest(paths: Iterator[Path]) -> list[Path]:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """A manifest, or None if the file is not one (half-deleted by hand, say).
+    """A manifest, or None if the file is not one (half-deleted by hand, say) or of long ago.
 
     Raises:
-        StoreError: it was written by a version with another schema.
+        StoreError: it was written by a later version, with another schema.
     """
     try:
         manifest: Any = json.loads(path.read_text("utf-8", "surrogatepass"))
     except (OSError, ValueError):
         return None
     if not isinstance(manifest, dict) or "schema" not in manifest:
+        return None
+    if manifest["schema"] in range(1, SCHEMA):
         return None
     if manifest["schema"] != SCHEMA:
         raise StoreError(

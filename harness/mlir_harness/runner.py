@@ -239,6 +239,7 @@ def _compute(
             **cell.details,
             "provenance": asdict(task.retrieval.provenance),
             "encoder": asdict(encoder.info) | {"plugin": encoder.choice.plugin.origin},
+            "parts": {"data": dict(task.data_parts), "protocol": dict(task.protocol_parts)},
             "measures": [str(measure) for measure in task.scoring.measures],
             "scoring": {
                 "ties": task.scoring.ties,

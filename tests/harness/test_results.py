@@ -103,9 +103,10 @@ def test_failures_are_stored_and_never_found(tmp_path: Path) -> None:
         lambda folder: (folder / "manifest.json").write_text("{"),
         lambda folder: (folder / "manifest.json").write_text("[]"),
         lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / "manifest.json").write_text('{"schema": 2, "status": "ok"}'),
         lambda folder: (folder / "manifest.json").write_text('{"schema": 1, "status": "ok"}'),
         lambda folder: (folder / "manifest.json").write_text(
-            json.dumps({"schema": 1, "status": "ok", "fingerprints": PRINTS, "details": []})
+            json.dumps({"schema": 2, "status": "ok", "fingerprints": PRINTS, "details": []})
         ),
         shutil.rmtree,
     ],
@@ -121,18 +122,18 @@ def test_half_of_a_result_is_none(tmp_path: Path, spoil: object) -> None:
     assert found.folder == again.folder
 
 
-@pytest.mark.parametrize("schema", [2, "1", None, "\x1b[31m"])
+@pytest.mark.parametrize("schema", [3, 0, "2", None, "\x1b[31m"])
 def test_an_unknown_schema_is_refused(tmp_path: Path, schema: object) -> None:
     store = Store(tmp_path)
     written = write(store, cell())
     assert written.folder is not None
     manifest = written.folder / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": schema}))
-    with pytest.raises(StoreError, match="this version reads 1") as caught:
+    with pytest.raises(StoreError, match="this version reads 2") as caught:
         store.find("t", "../e", PRINTS, 10)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for status in ("ok", "error"):
-        with pytest.raises(StoreError, match="this version reads 1"):
+        with pytest.raises(StoreError, match="this version reads 2"):
             write(store, cell(status=status))
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert "--output" in caught.value.hint
@@ -170,10 +171,10 @@ def test_a_run_explains_results_of_another_version(tmp_path: Path) -> None:
     desk = Desk.at(tmp_path, ("de", "en"))
     assert desk.run("hashing").code == 0
     (manifest,) = desk.files("out", "manifest.json")
-    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+    manifest.write_text(manifest.read_text().replace('"schema": 2', '"schema": 99'))
     done = desk.run("hashing", f"{PLUGINS}:spelling")
     assert done.code == 3
-    assert "has schema 99; this version reads 1" in " ".join(done.err.split())
+    assert "has schema 99; this version reads 2" in " ".join(done.err.split())
     assert "Upgrade mlir-harness, or name another folder with --output" in done.err
     assert f"{PLUGINS}:spelling" in done.out
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlir_trainers.reproduce.intervals import ENOUGH_SEEDS, Values, bounds, replicates, spread
+from mlir_harness.comparing.sums import Sums
+from mlir_trainers.reproduce.intervals import ENOUGH_SEEDS, bounds, replicates, spread
 
 
 @st.composite
@@ -54,7 +55,7 @@ def slow(values, places, of_seeds, of_clusters):
 @given(drawn())
 def test_a_replicate_is_the_macro_average_of_all_that_was_drawn(case):
     values, places, of_seeds, of_clusters = case
-    table = Values.of(values, places[:, 0], places[:, 1])
+    table = Sums.of(values, places[:, 0], places[:, 1])
     (found,) = replicates(table, np.array([of_seeds]), np.array([of_clusters]))
     assert found == pytest.approx(slow(values, places, of_seeds, of_clusters), abs=1e-12)
 
@@ -63,10 +64,10 @@ def test_a_replicate_is_the_macro_average_of_all_that_was_drawn(case):
 @given(drawn())
 def test_everything_drawn_once_is_the_macro_average_itself(case):
     values, places, _, _ = case
-    table = Values.of(values, places[:, 0], places[:, 1])
+    table = Sums.of(values, places[:, 0], places[:, 1])
     seeds, _, clusters = table.sums.shape
     (found,) = replicates(table, np.ones((1, seeds)), np.ones((1, clusters)))
-    assert found == pytest.approx(table.by_seed().mean(), abs=1e-12)
+    assert found == pytest.approx(table.means().mean(), abs=1e-12)
 
 
 def simulated(generator, seeds, *, between_seeds, between_clusters=0.05):
@@ -76,7 +77,7 @@ def simulated(generator, seeds, *, between_seeds, between_clusters=0.05):
     values = generator.normal(0, between_seeds, (seeds, 1))
     values = values + generator.normal(0, between_clusters, 40)[clusters]
     values = values + generator.normal(0, 0.1, (seeds, len(clusters)))
-    return Values.of(values, of, clusters)
+    return Sums.of(values, of, clusters)
 
 
 @pytest.mark.parametrize("between_seeds", [0.0, 0.01, 0.05])
@@ -98,7 +99,7 @@ def test_that_simulation_finds_bounds_that_take_queries_for_independent():
     for number in range(200):
         held = simulated(generator, 1, between_seeds=0)
         alone = held.sums.shape[1] * held.sums.shape[2]
-        apart = Values(  # every cell a cluster of its own
+        apart = Sums(  # every cell a cluster of its own
             np.zeros((1, held.sums.shape[1], alone)), np.zeros((held.sums.shape[1], alone))
         )
         for place, (setting, cluster) in enumerate(np.ndindex(*held.counts.shape)):

@@ -49,7 +49,7 @@ def _loads(task: Loadable) -> Iterator[str]:
 
 def _again(task: Loadable) -> None:
     first, second = task.usual(), task.another().load()
-    if fingerprint.of_data(first) != fingerprint.of_data(second):
+    if fingerprint.data_parts(first) != fingerprint.data_parts(second):
         raise DataError(
             "loaded a second time it has other data",
             "Sort what comes from a set or a folder, and seed what is drawn.",

@@ -9,56 +9,19 @@ pigeonhole bootstrap", doi:10.1214/07-AOAS122), and computes the macro average a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from mlir_harness.types import Array, DoubleArray, IntArray
+from mlir_harness.comparing import sums
+from mlir_harness.comparing.sums import Sums
+from mlir_harness.types import DoubleArray
 
 ENOUGH_SEEDS = 5  # with fewer, nothing is said about other seeds
 DRAWS = 10_000
-_BLOCK = 4_000_000  # cluster weights held at once
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """Paired differences of one kind of settings, summed over the queries of each cluster.
-
-    Attributes:
-        sums: (seeds, settings, clusters) float64.
-        counts: (settings, clusters) float64 queries.
-    """
-
-    sums: DoubleArray
-    counts: DoubleArray
-
-    @classmethod
-    def of(cls, values: DoubleArray, settings: IntArray, clusters: IntArray) -> Values:
-        """Sum per-query values.
-
-        Args:
-            values: (seeds, n) float64, no NaN.
-            settings, clusters: (n,) int64 from 0 without gaps: to which each query belongs.
-        """
-        shape = int(settings.max()) + 1, int(clusters.max()) + 1
-        cells = settings * shape[1] + clusters
-        size = shape[0] * shape[1]
-        sums = np.stack([np.bincount(cells, each, size) for each in values]).astype(np.float64)
-        counts = np.bincount(cells, minlength=size).astype(np.float64)
-        return cls(sums.reshape(len(values), *shape), counts.reshape(shape))
-
-    def by_seed(self) -> DoubleArray:
-        """Macro average over settings, of each seed: (seeds,) float64."""
-        means: DoubleArray = (self.sums.sum(axis=2) / self.counts.sum(axis=1)).mean(axis=1)
-        return means
-
-    def pooled(self) -> Values:
-        """The mean over seeds as if it were one seed."""
-        return Values(self.sums.mean(axis=0, keepdims=True), self.counts)
 
 
 def bounds(
-    values: Values, *, lower: float = 0.05, upper: float = 0.95, draws: int = DRAWS, seed: int = 0
+    values: Sums, *, lower: float = 0.05, upper: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bounds of the macro average.
 
@@ -66,7 +29,7 @@ def bounds(
     checkpoints then, whatever others would be like.
 
     Args:
-        values: of all queries.
+        values: a series per seed.
         lower, upper: probabilities.
         draws: replicates.
         seed: of the generator.
@@ -76,23 +39,21 @@ def bounds(
     generator = np.random.default_rng(seed)
     seeds, _, clusters = values.sums.shape
     found = []
-    block = max(1, _BLOCK // clusters)
-    for start in range(0, draws, block):
-        count = min(block, draws - start)
-        drawn_seeds = _drawn(generator, count, seeds)
-        replicate = replicates(values, drawn_seeds, _drawn(generator, count, clusters))
-        found.append(replicate + _stretch(values.by_seed(), drawn_seeds))
+    for count in sums.blocks(draws, clusters):
+        drawn_seeds = sums.drawn(generator, count, seeds)
+        replicate = replicates(values, drawn_seeds, sums.drawn(generator, count, clusters))
+        found.append(replicate + _stretch(values.means(), drawn_seeds))
     low, high = np.quantile(np.concatenate(found), (lower, upper))
     return float(low), float(high)
 
 
-def replicates(values: Values, seeds: Array, clusters: Array) -> DoubleArray:
+def replicates(values: Sums, seeds: DoubleArray, clusters: DoubleArray) -> DoubleArray:
     """The macro average with seeds and clusters counted as often as they were drawn.
 
     A setting none of whose queries were drawn does not count.
 
     Args:
-        values: of all queries.
+        values: a series per seed.
         seeds: (draws, seeds) how often each was drawn.
         clusters: (draws, clusters) likewise.
 
@@ -100,21 +61,10 @@ def replicates(values: Values, seeds: Array, clusters: Array) -> DoubleArray:
         (draws,) float64.
     """
     shares = seeds / seeds.sum(axis=1, keepdims=True)
-    totals = np.zeros((len(seeds), values.sums.shape[1]))
-    for share, sums in zip(shares.T, values.sums, strict=True):
-        totals += share[:, None] * (clusters @ sums.T)
-    counts = clusters @ values.counts.T
-    held = counts > 0
-    means = np.divide(totals, counts, out=np.zeros_like(totals), where=held)
-    averages: DoubleArray = means.sum(axis=1) / np.maximum(held.sum(axis=1), 1)
-    return averages
-
-
-def _drawn(generator: np.random.Generator, draws: int, size: int) -> DoubleArray:
-    """How often each of `size` things is drawn in `size` draws: (draws, size)."""
-    picked = generator.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
-    counts = np.bincount(picked.ravel(), minlength=draws * size)
-    return counts.reshape(draws, size).astype(np.float64)
+    means = np.zeros((len(seeds), len(values.counts)))
+    for share, each in zip(shares.T, values.sums, strict=True):
+        means += share[:, None] * sums.replicates(each, values.counts, clusters)
+    return sums.averages(means)
 
 
 def _stretch(by_seed: DoubleArray, drawn: DoubleArray) -> DoubleArray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlir_harness.api import CellResult
+from mlir_harness.comparing.sums import Sums, numbered
 from mlir_harness.errors import StoreError
 from mlir_harness.types import BoolArray, DoubleArray, IntArray, Retrieval
 from mlir_trainers.reproduce import intervals
@@ -67,17 +68,17 @@ class Scores:
         known = ~np.any([np.isnan(each).any(axis=0) for each in stacked.values()], axis=0)
         if not known.any():
             return None, "no query has relevant documents in two languages of a pool"
-        _, settings = np.unique(self.settings[chosen][known], return_inverse=True)
-        _, clusters = np.unique(self.clusters[chosen][known], return_inverse=True)
+        settings = numbered(self.settings[chosen][known])
+        clusters = numbered(self.clusters[chosen][known])
         sign = 1 if claim.measure == MAIN else -1
         found = []
         for rival in claim.rivals:
             ahead = sign * (stacked[claim.sampler] - stacked[rival])[:, known]
-            values = intervals.Values.of(ahead, settings, clusters)
+            values = Sums.of(ahead, settings, clusters)
             lower, upper = intervals.bounds(
                 values, lower=_LEVEL, upper=1 - _LEVEL / len(claim.rivals)
             )
-            found.append(Difference(rival, float(values.by_seed().mean()), lower, upper))
+            found.append(Difference(rival, float(values.means().mean()), lower, upper))
         return against_best(found), ""
 
 
