@@ -85,5 +85,11 @@ class StoreError(HarnessError):
     """Results or cached vectors cannot be written or read."""
 
 
+class IncomparableError(HarnessError):
+    """Scores that may not be compared: of other data, queries, settings or measures."""
+
+    exit_code = Exit.INCOMPARABLE
+
+
 class RecordError(HarnessError):
     """A record of training texts cannot be read."""

@@ -1,0 +1,168 @@
+"""Values per query of an evaluated cell, and those of two cells lined up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlir_harness.errors import IncomparableError, StoreError
+from mlir_harness.results import CellResult
+from mlir_harness.text import plain
+from mlir_harness.types import Array, BoolArray, DoubleArray, IntArray
+
+_NAMED = 3  # queries that a message names
+_KEYS = ("setting", "query", "cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Strings of which many are alike.
+
+    Attributes:
+        names: the different ones.
+        codes: (n,) int64 places in `names`.
+    """
+
+    names: tuple[str, ...]
+    codes: IntArray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def strings(self) -> Array:
+        """One by one: (n,) object."""
+        return np.array([*self.names, ""], object)[self.codes]
+
+    def of(self, chosen: BoolArray | IntArray) -> Coded:
+        """Those in some places."""
+        return Coded(self.names, self.codes[chosen])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a cell scored, a row per setting and query.
+
+    Attributes:
+        setting, query, cluster: (n,) names; a query's name is unique in its language.
+        values: measure -> (n,) float64, NaN where it is not defined.
+    """
+
+    setting: Coded
+    query: Coded
+    cluster: Coded
+    values: Mapping[str, DoubleArray]
+
+    def __len__(self) -> int:
+        return len(self.setting)
+
+    def of(self, chosen: BoolArray | IntArray) -> Queries:
+        """Some rows, or all in another order."""
+        return Queries(
+            self.setting.of(chosen),
+            self.query.of(chosen),
+            self.cluster.of(chosen),
+            {name: held[chosen] for name, held in self.values.items()},
+        )
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Setting and query of each row."""
+        return list(zip(self.setting.strings(), self.query.strings(), strict=True))
+
+
+def read(cell: CellResult) -> Queries:
+    """The values of a stored cell.
+
+    Raises:
+        StoreError: it is not stored, or its file cannot be read.
+    """
+    if cell.folder is None:
+        raise StoreError(
+            f"the values of {plain(cell.encoder)} on {plain(cell.task)} are not stored",
+            "Give a folder for results.",
+        )
+    return read_file(cell.folder / "queries.parquet", "Evaluate again with --fresh.")
+
+
+def read_file(path: Path, hint: str) -> Queries:
+    """The values in a file of the store.
+
+    Raises:
+        StoreError: it cannot be read, or lacks columns; with the hint given.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return from_table(pq.ParquetFile(path).read())
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"cannot read {plain(str(path))}: {plain(str(error))}", hint) from error
+
+
+def from_table(table: Any) -> Queries:
+    """The values in an Arrow table of the store's columns.
+
+    Raises:
+        KeyError, TypeError, ValueError: it has not these columns.
+    """
+    keys = [_coded(table.column(name)) for name in _KEYS]
+    measures = [name for name in table.column_names if name not in _KEYS]
+    values = {
+        name: table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in measures
+    }
+    return Queries(*keys, values)
+
+
+def _coded(column: Any) -> Coded:
+    held = column.combine_chunks().dictionary_encode().unify_dictionaries()
+    held = held.combine_chunks() if hasattr(held, "combine_chunks") else held
+    codes = held.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Coded(tuple(held.dictionary.to_pylist()), codes)
+
+
+def lined_up(first: Queries, second: Queries, named: tuple[str, str]) -> Queries:
+    """The rows of `second` in the order of `first`.
+
+    Args:
+        first, second: values of two cells.
+        named: what messages call them.
+
+    Raises:
+        IncomparableError: they are not of the same queries in the same settings; says which.
+    """
+    if len(first) == len(second) and _same(first, second):
+        return second
+    one, other = first.keys(), second.keys()
+    place = {key: row for row, key in enumerate(other)}
+    for name, keys in zip(named, (one, other), strict=True):
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise IncomparableError(
+                f"{plain(name)} holds {_key(twice)} twice", "Evaluate again with --fresh."
+            )
+    lacking = [(named[1], key) for key in one if key not in place]
+    lacking += [(named[0], key) for key in set(other) - set(one)]
+    if lacking:
+        name, key = lacking[0]
+        shown = "; ".join(f"{plain(name)} lacks {_key(key)}" for name, key in lacking[:_NAMED])
+        more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
+        raise IncomparableError(
+            f"{plain(named[0])} and {plain(named[1])} are not of the same queries: {shown}{more}",
+            "Evaluate both on the same data, languages and settings.",
+        )
+    return second.of(np.array([place[key] for key in one], np.int64))
+
+
+def _same(first: Queries, second: Queries) -> bool:
+    return all(
+        np.array_equal(one.strings(), other.strings())
+        for one, other in ((first.setting, second.setting), (first.query, second.query))
+    )
+
+
+def _key(key: tuple[str, str]) -> str:
+    return f"query {plain(key[1], 60)} of {plain(key[0], 60)}"
