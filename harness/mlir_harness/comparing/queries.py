@@ -108,18 +108,21 @@ def from_table(table: Any) -> Queries:
     Raises:
         KeyError, TypeError, ValueError: it has not these columns.
     """
-    keys = [_coded(table.column(name)) for name in _KEYS]
+    setting, query, cluster = (_coded(table.column(name)) for name in _KEYS)
     measures = [name for name in table.column_names if name not in _KEYS]
     values = {
         name: table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
         for name in measures
     }
-    return Queries(*keys, values)
+    return Queries(setting, query, cluster, values)
 
 
 def _coded(column: Any) -> Coded:
-    held = column.combine_chunks().dictionary_encode().unify_dictionaries()
-    held = held.combine_chunks() if hasattr(held, "combine_chunks") else held
+    import pyarrow as pa
+
+    held = column.combine_chunks()
+    if not pa.types.is_dictionary(held.type):
+        held = held.dictionary_encode()
     codes = held.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return Coded(tuple(held.dictionary.to_pylist()), codes)
 
@@ -147,7 +150,6 @@ def lined_up(first: Queries, second: Queries, named: tuple[str, str]) -> Queries
     lacking = [(named[1], key) for key in one if key not in place]
     lacking += [(named[0], key) for key in set(other) - set(one)]
     if lacking:
-        name, key = lacking[0]
         shown = "; ".join(f"{plain(name)} lacks {_key(key)}" for name, key in lacking[:_NAMED])
         more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
         raise IncomparableError(
