@@ -11,6 +11,7 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import installed, options
+from mlir_harness.commands.compare import compare
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.doctor import doctor
@@ -36,6 +37,7 @@ def cli() -> None:
 @cli.command()
 @config
 @options.encoders(required=True)
+@options.tasks()
 @options.data
 @options.encoding
 @options.scoring()
@@ -144,6 +146,7 @@ def list_(what: str, as_json: bool) -> None:
         click.echo(line.rstrip())
 
 
+cli.add_command(compare)
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)

@@ -174,6 +174,19 @@ class Store:
                 if all(isinstance(manifest[name], dict) for name in _PARTS):
                     yield _known(manifest, path.parent)
 
+    def newest(self) -> Iterator[CellResult]:
+        """The newest scores of every task, split and encoder; what cannot be read is passed over.
+
+        Raises:
+            StoreError: a result is of a schema this version does not know.
+        """
+        seen = set()
+        for path in _newest(self.root.glob("*/*/*/manifest.json")):
+            cell = read_cell(path.parent)
+            if cell is not None and (cell.task, cell.split, cell.encoder) not in seen:
+                seen.add((cell.task, cell.split, cell.encoder))
+                yield cell
+
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
 
@@ -205,6 +218,21 @@ class Store:
                 shutil.rmtree(unfinished, ignore_errors=True)
             files.replace_file(home / "current", f"{name}\n".encode())
         return replace(cell, folder=home / name)
+
+
+def read_cell(folder: Path) -> CellResult | None:
+    """The scores in a folder of the store; None if it holds none that can be read.
+
+    Raises:
+        StoreError: they are of a schema this version does not know.
+    """
+    manifest = read_manifest(folder / "manifest.json")
+    if manifest is None or manifest.get("status") != "ok":
+        return None
+    try:
+        return replace(_cell(manifest, folder), stored=True)
+    except Exception:  # somebody edited it, or deleted half of it
+        return None
 
 
 def _newest(paths: Iterator[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from mlir_harness.comparing import queries, significance
 from mlir_harness.comparing.agreement import Agreement, agreement
 from mlir_harness.comparing.groups import By, Group, grouped, groups
 from mlir_harness.comparing.movers import Mover, movers
+from mlir_harness.comparing.queries import Queries
 from mlir_harness.comparing.sums import Sums
 from mlir_harness.errors import IncomparableError, UsageError
 from mlir_harness.results import CellResult
