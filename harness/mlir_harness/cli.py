@@ -46,6 +46,7 @@ def cli() -> None:
     metavar="exact|faiss:FACTORY",
     help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
 )
+@options.reference
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(
@@ -64,7 +65,14 @@ def cli() -> None:
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> None:
+def run(
+    form: str,
+    details: bool,
+    dry_run: bool,
+    debug: bool,
+    reference: tuple[str, ...],
+    **asked: Any,
+) -> None:
     """Evaluate encoders on tasks and print a table.
 
     \b
@@ -72,12 +80,13 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     sentence-transformers model, py:MODULE:ATTRIBUTE for your own; LABEL=NAME renames.
     Texts are encoded once and kept; a second run answers from stored results.
     """
-    from mlir_harness import output, runner
+    from mlir_harness import output, references, runner
     from mlir_harness.plan import plan
     from mlir_harness.precision import compared
     from mlir_harness.watch import Bars
 
-    printed = output.Output(output.take_stdout(), form, details=details)
+    sources = references.chosen(reference)
+    printed = output.Output(output.take_stdout(), form, details=details, sources=sources)
     errors = output.console(sys.stderr)
     cells: list[CellResult] = []
     interrupted = False
@@ -107,10 +116,15 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["encoders", "tasks"]))
+@click.argument("what", type=click.Choice(["encoders", "tasks", "references"]))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
-    """List encoders or tasks, without importing any of them."""
+    """List encoders or tasks, without importing any of them, or published figures."""
+    if what == "references":
+        from mlir_harness.references import listing
+
+        click.echo(listing.as_json() if as_json else listing.as_text())
+        return
     from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))

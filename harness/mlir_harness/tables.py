@@ -14,6 +14,7 @@ from rich.text import Text
 
 from mlir_harness import doubts, exposures, precision
 from mlir_harness.plan import PlannedCell
+from mlir_harness.references import Source, published
 from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.scoring import COMMON
 from mlir_harness.text import plain
@@ -85,8 +86,8 @@ def places(column: Column, cells: Sequence[CellResult]) -> dict[str, int]:
     return {name: ranked.index(value) + 1 for name, value in shown.items() if value in ranked[:2]}
 
 
-def summary(cells: Sequence[CellResult]) -> RenderableType:
-    """One table per task, one row per encoder that has scores."""
+def summary(cells: Sequence[CellResult], sources: Sequence[Source] = ()) -> RenderableType:
+    """One table per task, one row per encoder that has scores, then those of published figures."""
     parts: list[RenderableType] = []
     for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
         members = [cell for cell in cells if (cell.task, cell.split) == (task, split)]
@@ -94,28 +95,45 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
         if scored:
             title = f"{plain(task)} · {plain(split)}"
             chosen = columns(scored)
+            found = published.beside(scored, sources)
             for start in range(0, len(chosen), _MOST):
-                parts += [_scores(scored, chosen[start : start + _MOST], title), Text()]
+                part = chosen[start : start + _MOST]
+                below = published.rows(found, ((each.kind, each.measure) for each in part))
+                parts += [_scores(scored, part, title, below), Text()]
             for kind in SHORT:
                 for varied in variants(scored, kind):
                     heading = f"{title} · {kind}, {varied[0].measure} by variant"
                     parts += [_scores(scored, varied, heading), Text()]
-            lines = (Text(line, style="dim") for line in notes(scored))
+            told = notes(scored) + (published.notes(found, task) if sources else [])
+            lines = (Text(line, style="dim") for line in told)
             parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
     return Group(*parts[:-1])
 
 
-def _scores(cells: Sequence[CellResult], chosen: Sequence[Column], title: str) -> RenderableType:
-    """A row per encoder: best in bold, second underlined, ± the deviation of seeds."""
+def _scores(
+    cells: Sequence[CellResult],
+    chosen: Sequence[Column],
+    title: str,
+    below: Sequence[published.Row] = (),
+) -> RenderableType:
+    """A row per encoder: best in bold, second underlined, ± the deviation of seeds.
+
+    Published figures stand below, in italics; they are neither best nor second.
+    """
     drawn = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
     marks = [places(column, cells) for column in chosen]
     for cell in cells:
         values = []
         for column, mark in zip(chosen, marks, strict=True):
             style = STYLES.get(mark.get(cell.encoder, 0), "")
-            shown = Text(column.show(column.value(cell)), style=style)
-            values.append(Text.assemble(shown, column.deviation(cell)))
+            value = Text(column.show(column.value(cell)), style=style)
+            values.append(Text.assemble(value, column.deviation(cell)))
         drawn.add_row(Text(exposures.name(cell)), *values)
+    if below:
+        drawn.add_section()
+    for row in below:
+        figures = (row.show(each.kind, each.measure, each.show) for each in chosen)
+        drawn.add_row(Text(plain(row.name)), *map(Text, figures), style=PUBLISHED)
     return Group(_title(title, cells), drawn)
 
 
@@ -145,6 +163,7 @@ def variants(cells: Sequence[CellResult], kind: str) -> list[list[Column]]:
 
 
 STYLES = {1: "bold", 2: "underline"}
+PUBLISHED = "dim italic"
 
 
 def grid(first: str, headings: Sequence[str]) -> Table:
