@@ -23,13 +23,15 @@ class System:
     Attributes:
         id: of the system in its source.
         name: as the source calls it, in short.
-        model: what was trained, by the name it has here, if it has one.
-        sampler: which batches it was trained on ("mono", "cross", "hybrid"), "" if unknown.
+        model: the encoder it was trained from, by its name here; "" if it has none.
+        title: of that encoder, as the source calls it.
+        sampler: the batches it was trained on ("mono", "cross", "hybrid"), likewise.
     """
 
     id: str
     name: str
-    model: str
+    model: str = ""
+    title: str = ""
     sampler: str = ""
 
 

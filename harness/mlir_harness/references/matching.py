@@ -17,6 +17,7 @@ from mlir_harness.references.held import Figure, Source, Table
 if TYPE_CHECKING:
     from mlir_harness.results import CellResult, SettingRow
 
+_DIGITS = 6  # means of decimals, without what floating point adds to them
 _ALONE, _PAIRS = "monolingual", "cross-lingual"
 
 
@@ -165,4 +166,5 @@ def _value(figure: Figure, settings: Sequence[SettingRow], table: Table) -> Valu
     here = tuple(dict.fromkeys(each.query_language for each in settings))
     if figure.mean is not None and set(here) == set(table.languages):
         return Value(figure.mean)
-    return Value(math.fsum(figure.languages[each] for each in here) / len(here), here)
+    mean = math.fsum(figure.languages[each] for each in here) / len(here)
+    return Value(round(mean, _DIGITS), here)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlir_harness.references.held import Figure, Source
+from mlir_harness.references.held import Figure, Source, Table
 from mlir_harness.references.matching import Match, Value, match
 from mlir_harness.text import plain
 
@@ -71,13 +71,13 @@ def notes(matches: Sequence[Match], task: str) -> list[str]:
         task: of the table.
     """
     if not matches:
-        return [f"No published figures are held of {plain(task)}."]
+        return [f"The published figures asked for have none of {plain(task)}."]
     lines = [_protocol(each) for each in matches if each.values]
     refused: dict[str, list[str]] = {}
     for each in matches:
-        for what, reason in _refused(each):
+        for reason, what in _refused(each).items():
             refused.setdefault(reason, []).append(f"{each.source.short}{what}")
-    lines += [f"Not shown, {reason}: {'; '.join(of)}" for reason, of in refused.items()]
+    lines += [f"Not shown ({reason}): {', '.join(of)}" for reason, of in refused.items()]
     return [plain(line, 600) for line in lines]
 
 
@@ -134,34 +134,47 @@ def _protocol(found: Match) -> str:
     """Where what is shown is from, and of what protocol it is."""
     source, table = found.source, found.table
     assert table is not None  # noqa: S101  there are values
-    parts = [f"{source.short}: {source.source}", f"{table.split} split"]
-    parts.append(f"{len(table.languages)} languages")
     made = {value.languages for own in found.values.values() for value in own.values()} - {()}
-    for languages in sorted(made):
-        parts.append(f"means over {', '.join(languages)} made here of figures by language")
-    if source.trained_languages:
-        unseen = [each for each in table.languages if each not in source.trained_languages]
+    parts = [f"{source.short}: {source.source}", f"{table.split} split, {_sizes(table)}"]
+    parts += [f"means over {', '.join(each)} made here of figures by language" for each in made]
+    unseen = [each for each in table.languages if each not in source.trained_languages]
+    if source.trained_languages and unseen:
         parts.append(f"never fine-tuned on {', '.join(unseen)}")
     return " · ".join([*parts, *filter(None, [table.remark])])
 
 
-def _refused(found: Match) -> list[tuple[str, str]]:
-    """What is not shown, after the name of the source, and the reason."""
+def _sizes(table: Table) -> str:
+    sizes = [("queries", table.queries), ("candidates", table.documents)]
+    told = [f"{_range(held)} {what}" for what, held in sizes if held]
+    return f"{len(table.languages)} languages of {' and '.join(told)}"
+
+
+def _range(counts: Mapping[str, int]) -> str:
+    least, most = min(counts.values()), max(counts.values())
+    return f"{least:,}" if least == most else f"{least:,}–{most:,}"
+
+
+def _refused(found: Match) -> dict[str, str]:
+    """Reason -> which figures, in parentheses; "" for all there are."""
     reasons: dict[str, list[Figure]] = {}
-    lines = []
     for each in found.refusals:
         if each.figure is None:
-            lines.append(("", each.reason))
-        else:
-            reasons.setdefault(each.reason, []).append(each.figure)
+            return {each.reason: ""}
+        reasons.setdefault(each.reason, []).append(each.figure)
+    if len(reasons) == 1 and not found.values:
+        return dict.fromkeys(reasons, "")
     every = {figure.system for figure in found.table.figures} if found.table else set()
-    for reason, figures in reasons.items():
-        systems = dict.fromkeys(figure.system for figure in figures)
-        names = [found.source.systems[each].name for each in systems]
-        whose = "" if set(systems) == every else f" {', '.join(names)}"
-        what = dict.fromkeys(f"{figure.kind} {figure.measure}" for figure in figures)
-        lines.append((f"{whose}, {', '.join(what)}", reason))
-    return lines
+    return {reason: f" ({_named(figures, found, every)})" for reason, figures in reasons.items()}
+
+
+def _named(figures: Sequence[Figure], found: Match, every: set[str]) -> str:
+    """Systems, where it is not `every` one of the table, and measures by kind of settings."""
+    systems = dict.fromkeys(figure.system for figure in figures)
+    parts = [] if set(systems) == every else [found.source.systems[each].name for each in systems]
+    for kind in dict.fromkeys(figure.kind for figure in figures):
+        measures = dict.fromkeys(figure.measure for figure in figures if figure.kind == kind)
+        parts.append(f"{kind} {', '.join(measures)}")
+    return "; ".join(parts)
 
 
 def _refusal(figure: Figure | None, reason: str) -> dict[str, Any]:
