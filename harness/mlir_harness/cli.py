@@ -48,6 +48,12 @@ def cli() -> None:
     metavar="exact|faiss:FACTORY",
     help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
 )
+@click.option(
+    "--baseline",
+    metavar="NAME",
+    help="Mark what is better or worse than this encoder of the run, and significantly so.",
+)
+@options.reference
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(
@@ -66,7 +72,15 @@ def cli() -> None:
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> None:
+def run(
+    form: str,
+    details: bool,
+    dry_run: bool,
+    debug: bool,
+    baseline: str | None,
+    reference: tuple[str, ...],
+    **asked: Any,
+) -> None:
     """Evaluate encoders on tasks and print a table.
 
     \b
@@ -74,17 +88,21 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     sentence-transformers model, py:MODULE:ATTRIBUTE for your own; LABEL=NAME renames.
     Texts are encoded once and kept; a second run answers from stored results.
     """
-    from mlir_harness import output, runner
+    from mlir_harness import output, references, runner
+    from mlir_harness.comparing.marks import known_baseline, marks
     from mlir_harness.plan import plan
     from mlir_harness.precision import compared
     from mlir_harness.watch import Bars
 
-    printed = output.Output(output.take_stdout(), form, details=details)
+    sources = references.chosen(reference)
+    printed = output.Output(output.take_stdout(), form, details=details, sources=sources)
     errors = output.console(sys.stderr)
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
         prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
+        if baseline is not None:
+            known_baseline(baseline, [each.choice.label for each in prepared.encoders])
         if dry_run and form in {"csv", "markdown"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
@@ -99,7 +117,8 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     if dry_run:
         printed.plan(planned, cells)
     else:
-        printed.cells(compared(cells, prepared.request.output))
+        found = marks(cells, baseline) if baseline is not None else None
+        printed.cells(compared(cells, prepared.request.output), found)
     output.report(cells, errors, debug=debug)
     done = len(planned) if dry_run else sum(cell.status == "ok" for cell in cells)
     if interrupted:
@@ -109,10 +128,15 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["encoders", "tasks"]))
+@click.argument("what", type=click.Choice(["encoders", "tasks", "references"]))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
-    """List encoders or tasks, without importing any of them."""
+    """List encoders or tasks, without importing any of them, or published figures."""
+    if what == "references":
+        from mlir_harness.references import listing
+
+        click.echo(listing.as_json() if as_json else listing.as_text())
+        return
     from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))

@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cells import failed
 from command import Desk, check_golden
 from test_tables import drawn
 
-from mlir_harness import evaluate
+from mlir_harness import evaluate, tables
 from mlir_harness.comparing import formats, operands, table
 from mlir_harness.comparing.compare import Compared, Difference, Pair, by_kind, compare
 from mlir_harness.comparing.groups import Group
+from mlir_harness.comparing.marks import marks
 from mlir_harness.comparing.movers import Mover
 from mlir_harness.comparing.queries import lined_up, read
 from mlir_harness.errors import IncomparableError, UsageError
+from mlir_harness.formats import as_json, as_markdown
 from mlir_harness.results import CellResult
 
 NAMES = ("hashing", "smaller")
@@ -225,6 +228,30 @@ def test_words_of_queries_come_from_the_data(cells: dict[tuple[str, str], CellRe
     assert all(each.text for each in shown.movers)
 
 
+def test_marks_stand_before_values_and_say_what_they_mean(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    own = [cells["xquad-r", "hashing"], cells["xquad-r", "smaller"]]
+    found = marks(own, "hashing")
+    check_golden("marks-80.txt", drawn(tables.summary(own, marks=found), 80))
+    shown = as_markdown(own, marks=found)
+    assert "| smaller | ▼† <u>0.217</u> |" in shown
+    held = json.loads(as_json(own, marks=found))["cells"]
+    assert held[0]["comparison"] is None
+    assert held[1]["comparison"]["kinds"]["monolingual"]["significant"] is True
+
+
+def test_without_scores_of_the_baseline_there_are_no_marks(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    own = [cells["xquad-r", "smaller"], failed("hashing", split="test")]
+    found = marks(own, "hashing")
+    assert found.mark(own[0], "monolingual", "AP") == ""
+    assert "hashing, the baseline, has no scores here" in drawn(
+        tables.summary(own, marks=found), 200
+    )
+
+
 SAMPLE = ("--tasks", "xquad-r", "--data", "sample")
 
 
@@ -255,10 +282,11 @@ def test_the_command_compares_encoders_and_answers_from_the_store(tmp_path: Path
         (("out", "out", "--tasks", "mtop"), 2, "hold no results on mtop"),
         (("out", "out", "--measure", "Fame"), 2, "no values of Fame"),
         (("out", "other"), 5, "other data (queries"),
+        (("--encoders", "hashing", *SAMPLE, "--baseline", "hash"), 2, "Did you mean hashing"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], code: int, said: str, stores: Desk) -> None:
-    done = stores.do("compare", *arguments)
+    done = stores.do("run" if "--encoders" in arguments else "compare", *arguments)
     assert done.code == code, done.err
     assert said in " ".join(done.err.split())
     assert "Traceback" not in done.err

@@ -161,6 +161,16 @@ def scoring(*, depth: int | None = None) -> Callable[[_Command], _Command]:
     return add
 
 
+def reference(command: _Command) -> _Command:
+    """Which published figures stand beside results."""
+    return names(
+        "--reference",
+        "Show published figures below ours where the protocol is the same, and say why not where "
+        "it is not: 'published' for all, or names of `mlir-harness list references`.",
+        metavar="published",
+    )(command)
+
+
 def places(command: _Command) -> _Command:
     """Options of single plugins, and where results and vectors are."""
     return _with(

@@ -30,14 +30,15 @@ def _object(compared: Compared) -> dict[str, Any]:
         "data": "sample" if compared.sample else "real",
         "measure": compared.measure,
         "seed": compared.seed,
-        "main": [_row(each) for each in compared.main],
-        "exploratory": [_row(each) for each in compared.exploratory],
+        "main": [as_row(each) for each in compared.main],
+        "exploratory": [as_row(each) for each in compared.exploratory],
         "agreement": [asdict(each) for each in compared.agreements],
         "queries": [asdict(each) for each in compared.movers],
     }
 
 
-def _row(each: Difference) -> dict[str, Any]:
+def as_row(each: Difference) -> dict[str, Any]:
+    """A difference as JSON has it."""
     names = {"baseline": each.names[0], "encoder": each.names[1]}
     held = {key: value for key, value in asdict(each).items() if key not in {"names", "group"}}
     return {
@@ -54,7 +55,7 @@ def as_csv(results: Sequence[Compared]) -> str:
     rows = [
         {"task": compared.task, "split": compared.split, "measure": compared.measure}
         | {"family": family}
-        | _row(each)
+        | as_row(each)
         for compared in results
         for family, some in (("main", compared.main), ("exploratory", compared.exploratory))
         for each in some

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mlir_harness.comparing import table
 from mlir_harness.comparing.compare import Difference, Pair, by_kind
+from mlir_harness.comparing.formats import as_row
 from mlir_harness.comparing.significance import LEVEL
-from mlir_harness.errors import StoreError
+from mlir_harness.errors import StoreError, UsageError
 from mlir_harness.results import CellResult
-from mlir_harness.text import plain
+from mlir_harness.text import did_you_mean, plain
 
 _Key = tuple[str, str]  # task and split
 
@@ -38,9 +40,30 @@ class Marks:
         found = self.difference(cell, kind, measure)
         return "" if found is None else table.mark(found)
 
+    def of(self, cell: CellResult) -> dict[str, Any] | None:
+        """All that was found of a cell, by kind of settings; None of the baseline."""
+        own = cell.task, cell.split, cell.encoder
+        found = {key[3]: each for key, each in self.differences.items() if key[:3] == own}
+        if not found:
+            return None
+        return {
+            "baseline": self.baseline,
+            "measure": next(key[4] for key in self.differences if key[:3] == own),
+            "kinds": {kind: as_row(each) for kind, each in found.items()},
+        }
+
     def note(self, cell: CellResult) -> str:
         """What a reader of the table with this cell must know."""
         return self.notes.get((cell.task, cell.split), "")
+
+
+def known_baseline(name: str, encoders: Sequence[str]) -> None:
+    """Raise UsageError if the baseline is none of the run's encoders."""
+    if name not in encoders:
+        raise UsageError(
+            f"the baseline {plain(name)} is none of the encoders of this run",
+            did_you_mean(name, list(encoders)),
+        )
 
 
 def marks(cells: Sequence[CellResult], baseline: str, *, seed: int = 0) -> Marks:
