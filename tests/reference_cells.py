@@ -50,7 +50,7 @@ def cell(
 def _row(
     kind: str, language: str, pool: tuple[str, ...], printed: Table, value: float
 ) -> SettingRow:
-    measures = dict.fromkeys(("AP", "R@1", "R@10", "nDCG@10", "R@100"), value)
+    measures = dict.fromkeys(("AP", "R@1", "R@10", "nDCG@10"), value)
     if printed.main != "AP":
         measures = dict.fromkeys(("nDCG@10", "R@100"), value)
     elif len(pool) > 1:

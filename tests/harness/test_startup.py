@@ -43,6 +43,7 @@ finally:
         ["data", "describe", "--help"],
         ["list", "encoders"],
         ["list", "tasks", "--json"],
+        ["list", "references"],
     ],
     ids=" ".join,
 )

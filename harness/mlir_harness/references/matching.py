@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mlir_harness.results import CellResult, SettingRow
 
 _DIGITS = 6  # means of decimals, without what floating point adds to them
-_ALONE, _PAIRS = "monolingual", "cross-lingual"
+KINDS = ("monolingual", "cross-lingual", "multilingual")
+_ALONE, _PAIRS, _ = KINDS
 
 
 @dataclass(frozen=True, slots=True)

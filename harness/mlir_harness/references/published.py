@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlir_harness.references.held import Figure, Source, Table
-from mlir_harness.references.matching import Match, Value, match
+from mlir_harness.references.matching import KINDS, Match, Value, match
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
@@ -136,7 +136,10 @@ def _protocol(found: Match) -> str:
     assert table is not None  # noqa: S101  there are values
     made = {value.languages for own in found.values.values() for value in own.values()} - {()}
     parts = [f"{source.short}: {source.source}", f"{table.split} split, {_sizes(table)}"]
-    parts += [f"means over {', '.join(each)} made here of figures by language" for each in made]
+    for languages in made:
+        whole = set(languages) == set(table.languages)
+        over = f"all {len(languages)} languages" if whole else ", ".join(languages)
+        parts.append(f"means over {over} made here of figures by language")
     unseen = [each for each in table.languages if each not in source.trained_languages]
     if source.trained_languages and unseen:
         parts.append(f"never fine-tuned on {', '.join(unseen)}")
@@ -171,9 +174,10 @@ def _named(figures: Sequence[Figure], found: Match, every: set[str]) -> str:
     """Systems, where it is not `every` one of the table, and measures by kind of settings."""
     systems = dict.fromkeys(figure.system for figure in figures)
     parts = [] if set(systems) == every else [found.source.systems[each].name for each in systems]
-    for kind in dict.fromkeys(figure.kind for figure in figures):
-        measures = dict.fromkeys(figure.measure for figure in figures if figure.kind == kind)
-        parts.append(f"{kind} {', '.join(measures)}")
+    kinds: dict[str, dict[str, None]] = {}
+    for figure in figures:
+        kinds.setdefault(figure.kind, {})[figure.measure] = None
+    parts += [f"{kind} {', '.join(kinds[kind])}" for kind in KINDS if kind in kinds]
     return "; ".join(parts)
 
 
