@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
     default="table",
     show_default=True,
     help="What is printed to standard output.",
@@ -83,7 +83,7 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     interrupted = False
     with Bars(errors) as bars:
         prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
-        if dry_run and form in {"csv", "markdown"}:
+        if dry_run and form in {"csv", "markdown", "latex"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
             cells += runner.unusable(prepared)

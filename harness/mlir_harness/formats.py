@@ -136,8 +136,8 @@ def as_csv(cells: Sequence[CellResult]) -> str:
     return written.getvalue()
 
 
-def as_markdown(cells: Sequence[CellResult]) -> str:
-    """The summary as GitHub tables; best bold, second underlined."""
+def as_markdown(cells: Sequence[CellResult], mark: tables.Mark | None = None) -> str:
+    """The summary as GitHub tables; best bold, second underlined; `mark` stands at values."""
     parts = []
     for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
         members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
@@ -146,11 +146,11 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
             title = f"### {_escape(task)} · {_escape(split)}{sample}"
             chosen = tables.columns(members)
             if chosen:
-                parts.append(f"{title}\n\n{_markdown(members, chosen)}")
+                parts.append(f"{title}\n\n{_markdown(members, chosen, mark)}")
             for kind in tables.SHORT:
                 for varied in tables.variants(members, kind):
                     heading = f"{title}: {kind}, {_escape(varied[0].measure)}"
-                    parts.append(f"{heading}\n\n{_markdown(members, varied)}")
+                    parts.append(f"{heading}\n\n{_markdown(members, varied, mark)}")
             parts.append("".join(f"- {_escape(line)}\n" for line in tables.notes(members)))
     parts += [
         f"### {_escape(title)}\n\n{_markdown_searches(found)}"
@@ -168,19 +168,22 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
     return "\n".join(parts)
 
 
-def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> str:
-    marks = [tables.places(column, cells) for column in chosen]
+def _markdown(
+    cells: Sequence[CellResult], chosen: Sequence[tables.Column], mark: tables.Mark | None
+) -> str:
+    ranked = [tables.places(column, cells) for column in chosen]
     lines = [
         "| encoder | " + " | ".join(_escape(column.heading) for column in chosen) + " |",
         "|:--|" + "--:|" * len(chosen),
     ]
     for cell in cells:
         values = []
-        for column, mark in zip(chosen, marks, strict=True):
+        for column, places in zip(chosen, ranked, strict=True):
             shown = column.show(column.value(cell))
-            best = mark.get(cell.encoder)
-            marked = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown)
-            values.append(f"{marked}{column.deviation(cell)}")
+            best = places.get(cell.encoder)
+            styled = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown)
+            given = mark(cell, column) if mark else ""
+            values.append(f"{styled}{given}{column.deviation(cell)}")
         lines.append(f"| {_escape(exposures.name(cell))} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 

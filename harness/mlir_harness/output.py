@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mlir_harness import details, failures, formats, tables
 from mlir_harness.errors import Exit, StoreError
+from mlir_harness.exporting import latex
 from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
 
@@ -70,6 +71,8 @@ class Output:
             self._write(formats.as_csv(cells))
         elif self._form == "markdown":
             self._write(formats.as_markdown(cells))
+        elif self._form == "latex":
+            self._write(latex.as_latex(cells))
         elif any(cell.status == "ok" for cell in cells):
             self._print(tables.summary(cells))
             if any(cell.search is not None and cell.search.summary for cell in cells):
@@ -82,6 +85,9 @@ class Output:
             self._write(f"{formats.plan_as_json(planned, failed)}\n")
         elif planned:
             self._print(tables.planned(planned))
+
+    def text(self, text: str) -> None:
+        self._write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
         self._write("".join(f"{line}\n" for line in lines))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -51,6 +52,10 @@ class Column:
         if math.isnan(value):
             return "–"
         return f"{value:,.0f}" if self.low else f"{value:.3f}"
+
+
+# "", "▲", "▼", "▲†" or "▼†" to stand at a value.
+Mark: TypeAlias = Callable[[CellResult, Column], str]
 
 
 def columns(cells: Sequence[CellResult]) -> list[Column]:
