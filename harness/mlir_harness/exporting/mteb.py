@@ -1,4 +1,8 @@
-"""Results as mteb reads them: FOLDER/results/<model>/<revision>/<task>.json."""
+"""Results as mteb reads them: FOLDER/results/<model>/<revision>/<task>-<kind>.json.
+
+mteb averages over all that is in a file, so a file holds what our tables average over: the settings
+of one kind, in one variant.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlir_harness import averages
 from mlir_harness.exporting import names
 from mlir_harness.exporting.export_folder import opened
 from mlir_harness.results import CellResult, SettingRow, finite
@@ -22,7 +27,7 @@ _LICENCES = ("apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "
 
 
 def write(root: Path, cells: Sequence[CellResult], *, force: bool = False) -> None:
-    """Write a file per cell that has scores, and one per encoder.
+    """Write a file per group of settings of each cell that has scores, and one per encoder.
 
     Args:
         root: the folder; the export takes the place of an earlier one.
@@ -40,7 +45,8 @@ def write(root: Path, cells: Sequence[CellResult], *, force: bool = False) -> No
         model = models[cell.encoder]
         home = f"results/{model.replace('/', '__')}/{_revision(cell)}"
         written[f"{home}/model_meta.json"] = model_meta(cell, model)
-        written[f"{home}/{names.task(cell)}.json"] = task_result(cell)
+        for result in task_results(cell):
+            written[f"{home}/{result['task_name']}.json"] = result
     with opened(root, "mteb", list(written), force=force) as folder:
         for name, content in written.items():
             text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
@@ -48,20 +54,28 @@ def write(root: Path, cells: Sequence[CellResult], *, force: bool = False) -> No
         folder.finish({"models": {cell.encoder: models[cell.encoder] for cell in scored}})
 
 
-def task_result(cell: CellResult) -> dict[str, Any]:
-    """One cell as a TaskResult: an entry per setting, means from 0 to 1 as mteb has them."""
+def task_results(cell: CellResult) -> list[dict[str, Any]]:
+    """One cell as TaskResults: an entry per setting, with means from 0 to 1 as mteb has them."""
     work = cell.details.get("work", {})
     seconds = [work.get("encode_seconds"), work.get("rank_seconds")]
     known = [value for value in seconds if isinstance(value, int | float)]
-    entries = [_entry(row, cell.main_measure) for row in cell.settings]
-    return {
-        "dataset_revision": cell.fingerprints["data"],
-        "task_name": names.task(cell),
-        "mteb_version": None,  # it is not mteb's protocol
-        "scores": {cell.split: [entry for entry in entries if entry]},
-        "evaluation_time": sum(known) if known else None,
-        "kg_co2_emissions": None,
-    }
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in cell.settings:
+        entry = _entry(row, cell.main_measure)
+        if entry is not None:
+            groups.setdefault(averages.group(row.kind, row.variant), []).append(entry)
+    places = folder_names(groups)
+    return [
+        {
+            "dataset_revision": cell.fingerprints["data"],
+            "task_name": f"{names.task(cell)}-{places[group]}",
+            "mteb_version": None,  # it is not mteb's protocol
+            "scores": {cell.split: entries},
+            "evaluation_time": sum(known) if known else None,  # of the whole cell
+            "kg_co2_emissions": None,
+        }
+        for group, entries in groups.items()
+    ]
 
 
 def _entry(row: SettingRow, main: str) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mlir_harness.results import CellResult
 from mlir_harness.text import folder_names
 
@@ -90,8 +92,8 @@ def task(cell: CellResult) -> str:
 
 def measure(name: str) -> str:
     """ "nDCG@10" as "ndcg_at_10"; what has no name there keeps its own: "rank_distance"."""
-    base, at, rest = name.partition("@")
-    return f"{_OURS.get(base, base)}{'_at_' if at else ''}{rest}"
+    base = re.match(r"[^@_]*", name)[0]  # type: ignore[index]  # it always matches
+    return f"{_OURS.get(base, base)}{name[len(base) :]}".replace("@", "_at_")
 
 
 def language(tag: str) -> str:
