@@ -17,6 +17,7 @@ from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
 from mlir_harness.commands.new import new
+from mlir_harness.commands.runs import runs
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def list_(what: str, as_json: bool) -> None:
         click.echo(line.rstrip())
 
 
+cli.add_command(runs)
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from mlir_harness.text import plain, slug
 
 SCHEMA = 1
 _HINT = "Free some space, or name another folder with --output."
-_PARTS = ("fingerprints", "details", "summary")
+LAST_ERROR = "last-error.json"
 _MADE = {"folder", "stored", "settings", "search", "lowered"}  # in no manifest
 
 
@@ -146,7 +146,7 @@ class Store:
         Raises:
             StoreError: the newest result is of a schema this version does not know.
         """
-        for path in _newest(self.home(task, encoder).glob("*/manifest.json")):
+        for _, path in dated(self.home(task, encoder).glob("*/manifest.json")):
             manifest = read_manifest(path)
             if manifest is None or manifest.get("status") != "ok":
                 continue
@@ -160,20 +160,6 @@ class Store:
                 continue
         return None
 
-    def scored(self, task: str) -> Iterator[CellResult]:
-        """What is known of all scored cells of a task without reading their settings, newest first.
-
-        What cannot be read is passed over.
-        """
-        home = self.root / slug(task)
-        for path in _newest(home.glob("*/*/manifest.json")):
-            with suppress(StoreError, LookupError, TypeError, ValueError, AttributeError):
-                manifest = read_manifest(path)
-                if manifest is None or manifest["status"] != "ok":
-                    continue
-                if all(isinstance(manifest[name], dict) for name in _PARTS):
-                    yield _known(manifest, path.parent)
-
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
 
@@ -184,7 +170,7 @@ class Store:
             StoreError: disk full, folder read-only, results of another version, ...
         """
         home = self.home(cell.task, cell.encoder)
-        for path in _newest(home.glob("*/manifest.json")):
+        for _, path in dated(home.glob("*/manifest.json")):
             read_manifest(path)  # nothing is put beside what this version does not know
         text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
         manifest = f"{text}\n".encode("utf-8", "surrogatepass")
@@ -192,7 +178,7 @@ class Store:
             home.mkdir(parents=True, exist_ok=True)
             files.sweep(home)
             if tables is None:
-                files.replace_file(home / "last-error.json", manifest)
+                files.replace_file(home / LAST_ERROR, manifest)
                 return replace(cell, folder=home)
             name = str(uuid4())
             unfinished = files.temporary(home / name)
@@ -207,13 +193,13 @@ class Store:
         return replace(cell, folder=home / name)
 
 
-def _newest(paths: Iterator[Path]) -> list[Path]:
-    """Newest first; another process may delete one meanwhile."""
-    dated = []
+def dated(paths: Iterable[Path]) -> list[tuple[int, Path]]:
+    """When each was written, in nanoseconds, newest first; one may be deleted meanwhile."""
+    found = []
     for path in paths:
         with suppress(OSError):
-            dated.append((path.stat().st_mtime_ns, path))
-    return [path for _, path in sorted(dated, reverse=True)]
+            found.append((path.stat().st_mtime_ns, path))
+    return sorted(found, reverse=True)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -280,10 +266,10 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
     for name in ("queries", "top"):
         pq.read_metadata(folder / f"{name}.parquet")
-    return replace(_known(manifest, folder), settings=tuple(map(_setting, rows)))
+    return replace(known(manifest, folder), settings=tuple(map(_setting, rows)))
 
 
-def _known(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+def known(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     """The cell that a manifest describes, without its settings."""
     known = set(CellResult.__dataclass_fields__) - _MADE - {"summary", "deviations"}
     return CellResult(
