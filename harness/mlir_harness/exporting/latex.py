@@ -85,11 +85,12 @@ def _table(
     mark: Mark | None,
     legend: str,
 ) -> str:
+    marked = mark and any(mark(cell, column) for cell in cells for column in chosen)
     wide = "table*" if len(chosen) > _ONE_COLUMN else "table"
     lines = [
         f"\\begin{{{wide}}}[t]",
         "\\centering\\small\\setlength{\\tabcolsep}{4pt}",
-        f"\\caption{{{_caption(cells, chosen, title, legend if mark else '')}}}",
+        f"\\caption{{{_caption(cells, chosen, title, legend if marked else '')}}}",
         f"\\label{{{label}}}",
         f"\\begin{{tabular}}{{l{'r' * len(chosen)}}}",
         "\\toprule",
