@@ -29,6 +29,7 @@ _COLUMNS = (
     "folder",
 )
 _HEADINGS = ("written", "encoder", "task", "data", "fingerprints", "scores, and folder below")
+_LONGEST = 40  # characters of a name that people see
 _DIGITS = 6  # of a fingerprint, for people
 
 
@@ -127,8 +128,8 @@ def _row(told: Told, cell: CellResult) -> tuple[str, ...]:
     prints = (cell.fingerprints.get(name, "–")[:_DIGITS] for name in _PRINTS)
     return (
         _moment(told).astimezone().strftime("%Y-%m-%d %H:%M"),
-        plain(cell.encoder),
-        plain(f"{cell.task} · {cell.split}" if cell.split else cell.task),
+        plain(cell.encoder, _LONGEST),
+        plain(f"{cell.task} · {cell.split}" if cell.split else cell.task, _LONGEST),
         "sample" if cell.sample else "real",
         plain(" ".join(prints)),
         _scores(cell),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -69,7 +70,7 @@ def test_every_row_has_the_columns_that_the_heading_groups() -> None:
         rules = [(int(a), int(b)) for a, b in re.findall(r"\\cmidrule\(lr\)\{(\d+)-(\d+)\}", body)]
         assert rules[0][0] == 2
         assert [b - a + 1 for a, b in rules] == groups
-        assert all(b + 1 == a for (_, b), (a, _) in zip(rules, rules[1:], strict=False))
+        assert all(b + 1 == a for (_, b), (a, _) in itertools.pairwise(rules))
         for row in body.split("\\midrule")[1].split("\\bottomrule")[0].strip().splitlines():
             assert row.endswith(" \\\\")
             assert len(re.findall(r"(?<!\\)&", row)) == len(columns)

@@ -11,6 +11,7 @@ import click
 
 from mlir_harness.commands import options
 from mlir_harness.commands.config import config
+from mlir_harness.errors import UsageError
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mlir_harness.watch import Bars
 
 _LAYOUTS = ("trec", "beir")  # of tasks and runs; the others are of scores
+_FILES = ("latex", "markdown", "csv", "card")
 _DEPTH = 100  # of their runs
 
 
@@ -28,7 +30,7 @@ _DEPTH = 100  # of their runs
 @click.option(
     "--to",
     "form",
-    type=click.Choice([*_LAYOUTS, "latex", "markdown", "csv", "mteb", "card"]),
+    type=click.Choice([*_LAYOUTS, "mteb", *_FILES]),
     required=True,
     help="What to write; see above.",
 )
@@ -69,7 +71,9 @@ def export(form: Any, place: Path, force: bool, debug: bool, **asked: Any) -> No
     from mlir_harness.watch import Bars
 
     lists = form in _LAYOUTS
-    to = None if str(place) == "-" and not lists else place.absolute()
+    to = None if str(place) == "-" else place.absolute()
+    if to is None and form not in _FILES:
+        raise UsageError(f"--to {form} writes a folder", "Name one with -o.")
     if lists:
         exports.check(place.absolute(), form, force=force)
         asked["depth"] = asked["depth"] or _DEPTH

@@ -34,8 +34,7 @@ def check(form: Form, place: Path | None, encoders: Sequence[str], *, force: boo
     if not encoders:
         raise UsageError(f"--to {form} is of scores", "Name encoders with --encoders.")
     if form == "mteb":
-        if place is None:
-            raise UsageError("--to mteb writes a folder", "Name one with -o.")
+        assert place is not None  # noqa: S101  the caller has seen to it
         export_folder.check(place, form, force=force)
     elif form == "card":
         _check_one(encoders)
@@ -53,8 +52,7 @@ def write(form: Form, place: Path | None, cells: Sequence[CellResult], *, force:
     """
     scored = [cell for cell in cells if cell.status == "ok"]
     if form == "mteb":
-        if place is None:
-            raise UsageError("--to mteb writes a folder", "Name one with -o.")
+        assert place is not None  # noqa: S101
         mteb.write(place, scored, force=force)
     else:
         text = _text(form, place, scored)
