@@ -252,6 +252,7 @@ def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
     columns: dict[str, Any] = {
         key: [row[key] for row in rows] for key in rows[0] if key not in {"measures", "languages"}
     }
+    columns["common"] = pa.array(columns["common"], pa.int64())  # also where it is always None
     columns["languages"] = [json.dumps(finite(row["languages"])) for row in rows]
     for name in names:
         columns[name] = pa.array([row["measures"].get(name) for row in rows], pa.float64())
