@@ -18,6 +18,7 @@ from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
 from mlir_harness.commands.new import new
+from mlir_harness.commands.runs import runs
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -48,18 +49,14 @@ def cli() -> None:
     metavar="exact|faiss:FACTORY",
     help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
 )
-@click.option(
-    "--baseline",
-    metavar="NAME",
-    help="Mark what is better or worse than this encoder of the run, and significantly so.",
-)
+@options.baseline
 @options.reference
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
     default="table",
     show_default=True,
     help="What is printed to standard output.",
@@ -103,7 +100,7 @@ def run(
         prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
         if baseline is not None:
             known_baseline(baseline, [each.choice.label for each in prepared.encoders])
-        if dry_run and form in {"csv", "markdown"}:
+        if dry_run and form in {"csv", "markdown", "latex"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
             cells += runner.unusable(prepared)
@@ -171,6 +168,7 @@ def list_(what: str, as_json: bool) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(runs)
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mlir_harness import details, failures, formats, tables
 from mlir_harness.errors import Exit, StoreError
+from mlir_harness.exporting import latex
 from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
 
@@ -83,6 +84,8 @@ class Output:
             self._write(formats.as_csv(cells, self._sources))
         elif self._form == "markdown":
             self._write(formats.as_markdown(cells, self._sources, marks))
+        elif self._form == "latex":
+            self._write(latex.as_latex(cells, marks))
         elif any(cell.status == "ok" for cell in cells):
             self._print(tables.summary(cells, self._sources, marks))
             if any(cell.search is not None and cell.search.summary for cell in cells):

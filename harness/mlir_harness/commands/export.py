@@ -1,4 +1,4 @@
-"""The command `export`: tasks and runs for other tools to read."""
+"""The command `export`: tasks, runs and scores for papers and other tools to read."""
 
 from __future__ import annotations
 
@@ -11,68 +11,114 @@ import click
 
 from mlir_harness.commands import options
 from mlir_harness.commands.config import config
+from mlir_harness.errors import UsageError
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
-    from mlir_harness.exporting.export import Layout
     from mlir_harness.loading import LoadedTask
+    from mlir_harness.output import Output
+    from mlir_harness.prepare import Prepared
     from mlir_harness.results import CellResult
+    from mlir_harness.watch import Bars
+
+_LAYOUTS = ("trec", "beir")  # of tasks and runs; the others are of scores
+_FILES = ("latex", "markdown", "csv", "card")
+_DEPTH = 100  # of their runs
 
 
 @click.command()
 @click.option(
     "--to",
-    "layout",
-    type=click.Choice(["trec", "beir"]),
+    "form",
+    type=click.Choice([*_LAYOUTS, "mteb", *_FILES]),
     required=True,
-    help="Topics, qrels and runs as trec_eval reads them; or corpus, queries and qrels of BEIR.",
+    help="What to write; see above.",
 )
 @click.option(
     "-o",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
+    "place",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE|FOLDER",
     required=True,
-    help="Where to; an earlier export there is replaced.",
+    help="Where to; an earlier export there is replaced. - prints a file.",
 )
-@click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
+@options.baseline
+@click.option("--force", is_flag=True, help="Write over, or beside, what is something else.")
 @config
 @options.encoders(required=False)
 @options.tasks()
 @options.data
 @options.encoding
-@options.scoring(depth=100)
+@options.scoring(depth=f"{_DEPTH} with trec and beir, else the task's own")
 @options.places
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def export(layout: Layout, folder: Path, force: bool, debug: bool, **asked: Any) -> None:
-    """Write tasks and runs in the files of other tools.
+def export(
+    form: Any, place: Path, baseline: str | None, force: bool, debug: bool, **asked: Any
+) -> None:
+    """Write tasks, runs and scores for papers and other tools.
 
     \b
-    FOLDER/<task>/<setting>/ holds the queries, the judgements, with beir the documents, and a
-    run of each encoder; FOLDER/index.json says which setting is where, and its scores.
-    Runs come from stored results whose lists are long enough; else they are computed.
+    --to trec      folder: topics, qrels and runs, as trec_eval and its kin read them
+    --to beir      folder: corpus, queries and qrels of BEIR, and runs
+    --to mteb      folder: result files that mteb loads
+    --to latex     file: the tables of `run`, as papers print them
+    --to markdown  file: the same for GitHub
+    --to csv       file: a row per setting, every measure
+    --to card      file: results in the metadata of a model card, which may exist
+
+    Scores come from stored results; what is not stored is computed. Of trec and beir,
+    FOLDER/index.json says which setting is where, and its scores; --encoders may be left out.
     """
     from mlir_harness import output, runner
+    from mlir_harness.comparing.marks import known_baseline, marks
     from mlir_harness.exporting import export as exports
+    from mlir_harness.exporting import scores
     from mlir_harness.watch import Bars
 
-    folder = folder.absolute()
-    exports.check(folder, layout, force=force)
+    lists = form in _LAYOUTS
+    to = None if str(place) == "-" else place.absolute()
+    if to is None and form not in _FILES:
+        raise UsageError(f"--to {form} writes a folder", "Name one with -o.")
+    if lists:
+        exports.check(place.absolute(), form, force=force)
+        asked["depth"] = asked["depth"] or _DEPTH
+    else:
+        scores.check(form, to, asked["encoders"], force=force)
     printed = output.Output(output.take_stdout(), "text")
     errors = output.console(sys.stderr)
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars, tasks_alone=True)
-        tasks = [each for each in prepared.tasks if isinstance(each, runner.LoadedTask)]
-        labels = [encoder.choice.label for encoder in prepared.encoders]
-        cells = runner.run(prepared, bars) if labels else runner.unusable(prepared)
-        done = (
-            exports.write(folder, layout, tasks, labels, cells, bars, force=force)
-            if tasks
-            else list(cells)
-        )
+        prepared = runner.prepare(options.request(asked), bars, tasks_alone=lists)
+        if lists:
+            cells = _lists(prepared, form, place.absolute(), bars, printed, force=force)
+        else:
+            if baseline is not None:
+                known_baseline(baseline, [each.choice.label for each in prepared.encoders])
+            cells = list(runner.run(prepared, bars))
+            found = marks(cells, baseline) if baseline is not None else None
+    done = sum(isinstance(each, runner.LoadedTask) for each in prepared.tasks)
+    if not lists:
+        done = sum(cell.status == "ok" for cell in cells)
+        if done:
+            printed.text(scores.write(form, to, cells, found, force=force))
+    output.report(cells, errors, debug=debug)
+    sys.exit(output.exit_code(done, cells))
+
+
+def _lists(
+    prepared: Prepared, layout: Any, folder: Path, bars: Bars, printed: Output, *, force: bool
+) -> list[CellResult]:
+    """Write tasks and their runs; returns the cells, of which some may have none."""
+    from mlir_harness import runner
+    from mlir_harness.exporting import export as exports
+
+    tasks = [each for each in prepared.tasks if isinstance(each, runner.LoadedTask)]
+    labels = [encoder.choice.label for encoder in prepared.encoders]
+    cells = runner.run(prepared, bars) if labels else runner.unusable(prepared)
+    if not tasks:
+        return list(cells)
+    done = exports.write(folder, layout, tasks, labels, cells, bars, force=force)
     printed.lines([_summary(task, done, folder) for task in tasks])
-    output.report(done, errors, debug=debug)
-    sys.exit(output.exit_code(len(tasks), done))
+    return done
 
 
 def _summary(task: LoadedTask, cells: Sequence[CellResult], folder: Path) -> str:
