@@ -122,30 +122,30 @@ def _judged(
 
 def _other_languages(figure: Figure, settings: Sequence[SettingRow], table: Table) -> str:
     """Why the settings are not those of the figure; "" if they are, or a part that will do."""
-    printed = set(table.languages)
-    pools = [(each.query_language, tuple(each.document_languages)) for each in settings]
-    here = [x for x, _ in pools] + [y for _, pool in pools for y in pool]
-    more = [each for each in dict.fromkeys(here) if each not in printed]
+    found = {(each.query_language, frozenset(each.document_languages)) for each in settings}
+    expected = _printed(figure.kind, table.languages)
+    here = dict.fromkeys(x for s in settings for x in (s.query_language, *s.document_languages))
+    more = [each for each in here if each not in table.documents]
     if more:
         return f"no published figures of {', '.join(more)}"
-    every = table.languages
-    if figure.kind == _ALONE:
-        expected = {(x, frozenset({x})) for x in every}
-    elif figure.kind == _PAIRS:
-        expected = {(x, frozenset({y})) for x in every for y in every if x != y}
-    else:
-        expected = {(x, frozenset(every)) for x in every}
-    found = {(x, frozenset(pool)) for x, pool in pools}
-    part = figure.kind == _ALONE and found < expected
     if found == expected and figure.mean is not None:
         return ""
-    if figure.languages and (found == expected or part):
-        lacking = [x for x, _ in pools if x not in figure.languages]
+    alone = figure.kind == _ALONE and found <= expected
+    if alone and figure.languages:
+        lacking = [each for each in here if each not in figure.languages]
         return f"no published figures of {', '.join(lacking)}" if lacking else ""
-    if set(here) != printed or part:
-        only = ", ".join(dict.fromkeys(here))
-        return f"languages {only} only, {len(printed)} published"
+    if alone or len(here) < len(table.languages):
+        return f"languages {', '.join(here)} only, {len(table.languages)} published"
     return "other settings than published"
+
+
+def _printed(kind: str, languages: Sequence[str]) -> set[tuple[str, frozenset[str]]]:
+    """Language of the queries and those of the pool, of every setting of a kind."""
+    if kind == _ALONE:
+        return {(x, frozenset({x})) for x in languages}
+    if kind == _PAIRS:
+        return {(x, frozenset({y})) for x in languages for y in languages if x != y}
+    return {(x, frozenset(languages)) for x in languages}
 
 
 def _other_sizes(settings: Sequence[SettingRow], table: Table) -> str:
