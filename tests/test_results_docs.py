@@ -85,9 +85,7 @@ def test_one_line_finds_the_worst_queries(
         values.setdefault(row["query"], []).append(row["AP"])
     expected = sorted(map(fmean, values.values()))[:10]
     assert [value for _, value in found] == pytest.approx(expected)
-    assert dict(found) == pytest.approx(
-        {query: fmean(values[query]) for query, _ in found}
-    )
+    assert dict(found) == pytest.approx({query: fmean(values[query]) for query, _ in found})
 
 
 def test_duckdb_counts_first_places(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

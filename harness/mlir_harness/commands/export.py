@@ -16,7 +16,6 @@ from mlir_harness.text import plain
 
 if TYPE_CHECKING:
     from mlir_harness.loading import LoadedTask
-    from mlir_harness.output import Output
     from mlir_harness.prepare import Prepared
     from mlir_harness.results import CellResult
     from mlir_harness.watch import Bars
@@ -70,10 +69,10 @@ def export(form: Any, place: Path, force: bool, debug: bool, **asked: Any) -> No
     from mlir_harness.exporting import scores
     from mlir_harness.watch import Bars
 
-    lists = form in _LAYOUTS
     to = None if str(place) == "-" else place.absolute()
     if to is None and form not in _FILES:
         raise UsageError(f"--to {form} writes a folder", "Name one with -o.")
+    lists = form in _LAYOUTS
     if lists:
         exports.check(place.absolute(), form, force=force)
         asked["depth"] = asked["depth"] or _DEPTH
@@ -81,25 +80,19 @@ def export(form: Any, place: Path, force: bool, debug: bool, **asked: Any) -> No
         scores.check(form, to, asked["encoders"], force=force)
     printed = output.Output(output.take_stdout(), "text")
     errors = output.console(sys.stderr)
+    write = _tasks if lists else _scores
     with Bars(errors) as bars:
         prepared = runner.prepare(options.request(asked), bars, tasks_alone=lists)
-        if lists:
-            cells = _lists(prepared, form, place.absolute(), bars, printed, force=force)
-        else:
-            cells = list(runner.run(prepared, bars))
-    done = sum(isinstance(each, runner.LoadedTask) for each in prepared.tasks)
-    if not lists:
-        done = sum(cell.status == "ok" for cell in cells)
-        if done:
-            printed.text(scores.write(form, to, cells, force=force))
+        done, cells, told = write(prepared, form, to, bars, force=force)
+    printed.text(told)
     output.report(cells, errors, debug=debug)
     sys.exit(output.exit_code(done, cells))
 
 
-def _lists(
-    prepared: Prepared, layout: Any, folder: Path, bars: Bars, printed: Output, *, force: bool
-) -> list[CellResult]:
-    """Write tasks and their runs; returns the cells, of which some may have none."""
+def _tasks(
+    prepared: Prepared, layout: Any, folder: Any, bars: Bars, *, force: bool
+) -> tuple[int, list[CellResult], str]:
+    """Write tasks and their runs; how many, the cells, of which some may have none, and words."""
     from mlir_harness import runner
     from mlir_harness.exporting import export as exports
 
@@ -107,10 +100,21 @@ def _lists(
     labels = [encoder.choice.label for encoder in prepared.encoders]
     cells = runner.run(prepared, bars) if labels else runner.unusable(prepared)
     if not tasks:
-        return list(cells)
+        return 0, list(cells), ""
     done = exports.write(folder, layout, tasks, labels, cells, bars, force=force)
-    printed.lines([_summary(task, done, folder) for task in tasks])
-    return done
+    return len(tasks), done, "".join(f"{_summary(task, done, folder)}\n" for task in tasks)
+
+
+def _scores(
+    prepared: Prepared, form: Any, place: Path | None, bars: Bars, *, force: bool
+) -> tuple[int, list[CellResult], str]:
+    """Write scores, if there are any; how many cells have some, the cells, and what to print."""
+    from mlir_harness import runner
+    from mlir_harness.exporting import scores
+
+    cells = list(runner.run(prepared, bars))
+    done = sum(cell.status == "ok" for cell in cells)
+    return done, cells, scores.write(form, place, cells, force=force) if done else ""
 
 
 def _summary(task: LoadedTask, cells: Sequence[CellResult], folder: Path) -> str:

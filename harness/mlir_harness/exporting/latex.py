@@ -1,4 +1,4 @@
-"""The summary as LaTeX tables, as papers print them; needs booktabs, amsmath and amssymb."""
+"""The summary as LaTeX tables, as papers print them; needs booktabs and amssymb."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlir_harness.results import CellResult
 from mlir_harness.tables import SHORT, Column, Mark
 from mlir_harness.text import folder_names, plain
 
-HEAD = "% Written by mlir-harness: needs \\usepackage{booktabs,amsmath,amssymb}."
+HEAD = "% Written by mlir-harness: needs \\usepackage{booktabs,amssymb}."
 _ONE_COLUMN = 8  # columns of scores; more of them take the width of the page
 _STYLES = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
 _SPECIAL = {
