@@ -101,7 +101,7 @@ class Output:
 
     def text(self, text: str) -> None:
         """As it is."""
-        self._write(text if text.endswith("\n") else f"{text}\n")
+        self._write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
         self._write("".join(f"{line}\n" for line in lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,14 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
     assert said in done.err
     assert done.out == ""
     assert not (desk.root / "x.md").exists()
+
+
+def test_a_device_is_not_replaced(desk: Desk) -> None:
+    os.mkfifo(desk.root / "pipe")
+    done = export(desk, "latex", "pipe", "--force")
+    assert done.code == 2
+    assert "pipe is no file that could be replaced" in done.err
+    assert (desk.root / "pipe").is_fifo()
 
 
 def test_nothing_is_written_of_encoders_that_cannot_run(desk: Desk) -> None:

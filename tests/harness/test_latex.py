@@ -113,6 +113,21 @@ def test_the_caption_says_what_the_reader_must_know() -> None:
     assert "Sample" not in real
 
 
+def test_common_is_explained_where_it_is_shown() -> None:
+    cell = scored("hashing", 0.5)
+    rows = tuple(replace(row, common=36) for row in cell.settings)
+    summary = {**cell.summary, "monolingual": {"AP": 0.5, "AP_common": 0.625}}
+    (caption,) = re.findall(
+        r"\\caption\{(.*)\}\n", as_latex([replace(cell, settings=rows, summary=summary)])
+    )
+    assert "common: AP on the queries all settings can answer: en 36, hi 36." in caption
+
+
+def test_the_file_does_not_change_when_scores_come_from_the_store() -> None:
+    stored = [replace(cell, stored=True) for cell in CELLS]
+    assert as_latex(stored) == as_latex(CELLS)
+
+
 def test_without_scores_there_is_no_table() -> None:
     assert as_latex([]) == ""
     assert as_latex([failed("broken")]) == ""

@@ -65,7 +65,7 @@ def files(root: Path) -> dict[str, Any]:
 
 
 def test_the_layout(tmp_path: Path) -> None:
-    mteb.write(tmp_path, [cell("hashing"), cell("org/model=x"), failed("broken")])
+    mteb.write(tmp_path, [cell("hashing"), cell("st:org/model"), failed("broken")])
     home = f"results/mlir-harness__hashing/{'e' * 32}"
     found = [path for path in files(tmp_path) if path.startswith("results/mlir-harness__hashing/")]
     assert found == [
@@ -137,7 +137,7 @@ def test_what_is_known_of_the_encoder(tmp_path: Path) -> None:
 
 
 def test_models_have_names_of_their_own(tmp_path: Path) -> None:
-    named = ["st:a/b", "a/b", "A/B", "st:c/d@main", "e/f", "st:/root/g", "../h", "i j", "i-j"]
+    named = ["st:a/b", "a__b", "A__B", "st:c/d@main", "e__f", "st:/root/g", "../h", "i j", "i-j"]
     mteb.write(tmp_path, [cell(name) for name in named])
     folders = {path.split("/")[1] for path in files(tmp_path)}
     assert len({folder.lower() for folder in folders}) == len(named)
@@ -178,7 +178,7 @@ def test_an_export_takes_the_place_of_an_earlier_one_alone(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mteb") is None, reason="pip install mteb")
 def test_mteb_loads_them_with_the_means_of_our_tables(tmp_path: Path) -> None:
-    held = cell("org/model", 0.625)
+    held = cell("org__model", 0.625)
     mteb.write(tmp_path, [held, cell("bm25", texts={"unique": 10, "dimension": None})])
     command = [sys.executable, "-c", LOAD, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from mlir_harness.text import plain
 
 if TYPE_CHECKING:
     from mlir_harness.loading import LoadedTask
-    from mlir_harness.output import Output
     from mlir_harness.prepare import Prepared
     from mlir_harness.results import CellResult
     from mlir_harness.watch import Bars
@@ -70,15 +70,14 @@ def export(
     FOLDER/index.json says which setting is where, and its scores; --encoders may be left out.
     """
     from mlir_harness import output, runner
-    from mlir_harness.comparing.marks import known_baseline, marks
     from mlir_harness.exporting import export as exports
     from mlir_harness.exporting import scores
     from mlir_harness.watch import Bars
 
-    lists = form in _LAYOUTS
     to = None if str(place) == "-" else place.absolute()
     if to is None and form not in _FILES:
         raise UsageError(f"--to {form} writes a folder", "Name one with -o.")
+    lists = form in _LAYOUTS
     if lists:
         exports.check(place.absolute(), form, force=force)
         asked["depth"] = asked["depth"] or _DEPTH
@@ -86,28 +85,19 @@ def export(
         scores.check(form, to, asked["encoders"], force=force)
     printed = output.Output(output.take_stdout(), "text")
     errors = output.console(sys.stderr)
+    write = _tasks if lists else partial(_scores, baseline=baseline)
     with Bars(errors) as bars:
         prepared = runner.prepare(options.request(asked), bars, tasks_alone=lists)
-        if lists:
-            cells = _lists(prepared, form, place.absolute(), bars, printed, force=force)
-        else:
-            if baseline is not None:
-                known_baseline(baseline, [each.choice.label for each in prepared.encoders])
-            cells = list(runner.run(prepared, bars))
-            found = marks(cells, baseline) if baseline is not None else None
-    done = sum(isinstance(each, runner.LoadedTask) for each in prepared.tasks)
-    if not lists:
-        done = sum(cell.status == "ok" for cell in cells)
-        if done:
-            printed.text(scores.write(form, to, cells, found, force=force))
+        done, cells, told = write(prepared, form, to, bars, force=force)
+    printed.text(told)
     output.report(cells, errors, debug=debug)
     sys.exit(output.exit_code(done, cells))
 
 
-def _lists(
-    prepared: Prepared, layout: Any, folder: Path, bars: Bars, printed: Output, *, force: bool
-) -> list[CellResult]:
-    """Write tasks and their runs; returns the cells, of which some may have none."""
+def _tasks(
+    prepared: Prepared, layout: Any, folder: Any, bars: Bars, *, force: bool
+) -> tuple[int, list[CellResult], str]:
+    """Write tasks and their runs; how many, the cells, of which some may have none, and words."""
     from mlir_harness import runner
     from mlir_harness.exporting import export as exports
 
@@ -115,10 +105,33 @@ def _lists(
     labels = [encoder.choice.label for encoder in prepared.encoders]
     cells = runner.run(prepared, bars) if labels else runner.unusable(prepared)
     if not tasks:
-        return list(cells)
+        return 0, list(cells), ""
     done = exports.write(folder, layout, tasks, labels, cells, bars, force=force)
-    printed.lines([_summary(task, done, folder) for task in tasks])
-    return done
+    return len(tasks), done, "".join(f"{_summary(task, done, folder)}\n" for task in tasks)
+
+
+def _scores(
+    prepared: Prepared,
+    form: Any,
+    place: Path | None,
+    bars: Bars,
+    *,
+    force: bool,
+    baseline: str | None,
+) -> tuple[int, list[CellResult], str]:
+    """Write scores, if there are any; how many cells have some, the cells, and what to print."""
+    from mlir_harness import runner
+    from mlir_harness.comparing.marks import known_baseline, marks
+    from mlir_harness.exporting import scores
+
+    if baseline is not None:
+        known_baseline(baseline, [each.choice.label for each in prepared.encoders])
+    cells = list(runner.run(prepared, bars))
+    done = sum(cell.status == "ok" for cell in cells)
+    if not done:
+        return done, cells, ""
+    found = marks(cells, baseline) if baseline is not None else None
+    return done, cells, scores.write(form, place, cells, found, force=force)
 
 
 def _summary(task: LoadedTask, cells: Sequence[CellResult], folder: Path) -> str:

@@ -20,7 +20,7 @@ SCHEMA = 1
 def as_json(results: Sequence[Compared]) -> str:
     """One object with every comparison."""
     held = {"schema": SCHEMA, "comparisons": [_object(each) for each in results]}
-    return json.dumps(finite(held), indent=1)
+    return f"{json.dumps(finite(held), indent=1)}\n"
 
 
 def _object(compared: Compared) -> dict[str, Any]:

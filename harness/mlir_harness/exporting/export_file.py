@@ -39,10 +39,13 @@ def read(path: Path) -> bytes:
     """What is in the file; nothing if there is none.
 
     Raises:
-        UsageError: it is a folder, or cannot be read.
+        UsageError: it is a folder or a device, or cannot be read.
     """
-    if path.is_dir():
-        raise UsageError(f"{plain(str(path))} is a folder", "Name a file with -o.")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no file that could be replaced"
+        raise UsageError(
+            f"{plain(str(path))} is {what}", "Name a file with -o, or print with -o -."
+        )
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,20 +1,22 @@
-"""The summary as LaTeX tables, as papers print them; needs booktabs, amsmath and amssymb."""
+"""The summary as LaTeX tables, as papers print them; needs booktabs and amssymb."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlir_harness import exposures, tables
 from mlir_harness.results import CellResult
+from mlir_harness.scoring import COMMON
 from mlir_harness.tables import SHORT, Column
 from mlir_harness.text import folder_names, plain
 
 if TYPE_CHECKING:
     from mlir_harness.comparing.marks import Marks
 
-HEAD = "% Written by mlir-harness: needs \\usepackage{booktabs,amsmath,amssymb}."
+HEAD = "% Written by mlir-harness: needs \\usepackage{booktabs,amssymb}."
 _ONE_COLUMN = 8  # columns of scores; more of them take the width of the page
 _STYLES = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
 _SPECIAL = {
@@ -57,7 +59,9 @@ def as_latex(cells: Sequence[CellResult], marks: Marks | None = None) -> str:
     for task, split in keys:
         members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
         label = f"tab:{labels[f'{task}-{split}']}"
-        parts.append("".join(f"% {line}\n" for line in tables.notes(members, marks)))
+        # The file is the same whether scores were computed now or read.
+        told = tables.notes([replace(cell, stored=False) for cell in members], marks)
+        parts.append("".join(f"% {line}\n" for line in told))
         # Grouped by kind; within one, in the order of the table on the screen.
         chosen = [c for kind in SHORT for c in tables.columns(members) if _kind(c) == kind]
         title = f"{task} ({split}), means over settings"
@@ -115,7 +119,10 @@ def _caption(cells: Sequence[CellResult], chosen: Sequence[Column], title: str, 
         told.append("Best in bold, second underlined.")
     if any(column.deviation(cell) for column in chosen for cell in cells):
         told.append("$\\pm$: standard deviation over seeds.")
-    told += [escape(line) for line in exposures.notes(cells) if line.startswith("†")]
+    lines = tables.notes(cells)
+    if any(column.measure.endswith(COMMON) for column in chosen):
+        told += [f"{escape(line)}." for line in lines if line.startswith("common:")]
+    told += [escape(line) for line in lines if line.startswith("†")]
     return " ".join([*told, escape(legend)]).strip()
 
 

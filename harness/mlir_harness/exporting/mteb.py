@@ -132,6 +132,8 @@ def _models(cells: Sequence[CellResult]) -> dict[str, str]:
     found = {}
     for encoder in dict.fromkeys(cell.encoder for cell in cells):
         bare = encoder.removeprefix("st:").partition("@")[0]
+        if "/" not in bare:
+            bare = bare.replace("__", "/", 1)  # a label has no slash; mteb writes it so in folders
         if not _OWNED.fullmatch(bare):
             bare = f"{_OURS}/{next(iter(folder_names([encoder]).values()))}"
         found[encoder] = bare
