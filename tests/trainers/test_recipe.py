@@ -119,6 +119,8 @@ def test_what_is_written_as_toml_is_read_as_it_was(content: dict[str, object]) -
         (["training.precision=fp8"], "'fp8'", "fp32, bf16"),
         (["training=1"], "training is not a table", "training.seed"),
         (["training.seed"], "it is not KEY=VALUE", "training.learning_rate=1e-4"),
+        (["training.schedule=step"], "'step'", "linear, cosine"),
+        (["model.base=transformer", "model.heads=5"], "96, not a multiple of model.heads, 5", ""),
         (["data.languages=[1]"], "data.languages holds 1, which is no string", "["),
         (["data.train=[7]"], "data.train holds 7, which is no string", "["),
         (["name=../up"], "cannot be the name", "letters"),

@@ -165,7 +165,18 @@ _LIMITS = {  # key -> lowest, highest
     "validation.every": (1, 10**9),
     "validation.patience": (0, 1_000_000),
 }
-_CHOICES = {"training.precision": ("fp32", "bf16")}
+_CHOICES = {
+    "training.precision": ("fp32", "bf16"),
+    "training.schedule": (  # those of transformers that need no arguments of their own
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "polynomial",
+        "constant",
+        "constant_with_warmup",
+        "inverse_sqrt",
+    ),
+}
 
 
 def checked(content: Mapping[str, Any], origin: str) -> Recipe:
@@ -181,6 +192,13 @@ def checked(content: Mapping[str, Any], origin: str) -> Recipe:
             "Use letters, digits, - and _.",
         )
     mixture.alpha(recipe.training.batches)
+    model = recipe.model
+    if model.base == "transformer" and model.dimension % model.heads:
+        raise UsageError(
+            f"{origin}: model.dimension is {model.dimension}, not a multiple of model.heads, "
+            f"{model.heads}",
+            "Change one of them.",
+        )
     return recipe
 
 

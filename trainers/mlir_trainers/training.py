@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,7 @@ def check(job: Job) -> None:
 
     Raises:
         DataError, UsageError: see `pools`; or a static model is to learn in parts of a batch.
+        Unavailable: a package that progress is to be reported to is not installed.
     """
     training = job.recipe.training
     if training.mini_batch and job.recipe.model.base == "static":
@@ -117,6 +119,27 @@ def check(job: Job) -> None:
         )
     pools(job.train, training.batch_size, training.alpha)
     _validation(job)
+    _check_reports(training.report_to)
+
+
+def _check_reports(named: Sequence[str]) -> None:
+    """Make what reports progress once, as it alone knows what it needs."""
+    if not named:
+        return
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    for name in named:
+        try:
+            (callback,) = get_reporting_integration_callbacks([name])
+            callback()
+        except ValueError as error:
+            raise UsageError(
+                f"training.report_to: {error}", "Name those, such as tensorboard."
+            ) from error
+        except (ImportError, RuntimeError) as error:
+            raise Unavailable(
+                f"training.report_to: {error}", f"pip install {name}, or leave it out."
+            ) from error
 
 
 def _validation(job: Job) -> tuple[float, int]:
