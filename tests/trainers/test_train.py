@@ -233,8 +233,8 @@ def test_data_that_is_evaluated_on_is_refused_unless_allowed(desk: Desk) -> None
         (["--set", "training.batchsize=3"], "no key training.batchsize"),
         (["--set", "model.base=laser"], "laser"),
         (["--set", "training.mini_batch=4"], "computed at once"),
-        (["--set", "training.report_to=nobody"], "training.report_to: nobody is not supported"),
-        (["--set", "training.report_to=mlflow"], "pip install mlflow"),
+        (["--set", "training.report_to=nobody"], "nothing is called 'nobody'"),
+        (["--set", "training.report_to=wandb"], "pip install wandb"),
         (["--data", "jsonl:alphabet.jsonl"], "more than 300 different characters"),
     ],
 )

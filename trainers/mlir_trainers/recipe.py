@@ -66,7 +66,7 @@ class Training:
         gradient_checkpointing: compute activations twice, to hold fewer.
         workers: processes that read texts ahead.
         seed: of weights, batches and dropout.
-        report_to: as transformers calls them: "tensorboard", "wandb".
+        report_to: "tensorboard", "wandb", or both.
     """
 
     batches: str | float = "hybrid"

@@ -80,8 +80,9 @@ def _source(named: Any, folder: Path) -> Any:
     """A source as it is named; what names no path is refused where it is read."""
     if isinstance(named, Mapping):
         path = named.get("path")
-        placed = isinstance(path, str) and path
-        return {**named, "path": _absolute(path, folder)} if placed else named
+        if isinstance(path, str) and path:
+            return {**named, "path": _absolute(path, folder)}
+        return named
     form, _, path = named.partition(":")
     return f"{form}:{_absolute(path, folder)}" if path else named
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
     from mlir_trainers.batching.pairs import PairDataset
+
+
+# What transformers reports progress to -> packages, one of which it takes.
+_REPORTERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 @dataclass(frozen=True)
@@ -123,23 +128,19 @@ def check(job: Job) -> None:
 
 
 def _check_reports(named: Sequence[str]) -> None:
-    """Make what reports progress once, as it alone knows what it needs."""
-    if not named:
-        return
-    from transformers.integrations import get_reporting_integration_callbacks
-
+    """Raise unless progress can be reported as it was asked for."""
     for name in named:
-        try:
-            (callback,) = get_reporting_integration_callbacks([name])
-            callback()
-        except ValueError as error:
+        packages = _REPORTERS.get(name)
+        if packages is None:
             raise UsageError(
-                f"training.report_to: {error}", "Name those, such as tensorboard."
-            ) from error
-        except (ImportError, RuntimeError) as error:
+                f"training.report_to: nothing is called {name!r}",
+                f"One of {', '.join(_REPORTERS)}.",
+            )
+        if not any(map(find_spec, packages)):
             raise Unavailable(
-                f"training.report_to: {error}", f"pip install {name}, or leave it out."
-            ) from error
+                f"training.report_to: {name} is not installed",
+                f"pip install {packages[0]}, or leave it out.",
+            )
 
 
 def _validation(job: Job) -> tuple[float, int]:
