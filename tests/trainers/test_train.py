@@ -64,6 +64,7 @@ def test_a_trained_folder_says_how_it_came_about_and_is_evaluated(desk: Desk) ->
     assert done.code == 0, done.err
     folder = desk.root / "checkpoints" / "tiny-hybrid"
     assert done.out == f"tiny-hybrid is trained: {folder}\n"
+    assert "compared with the samples of xquad-r, as their files are not here" in done.err
     about = json.loads((folder / "training.json").read_text("utf-8"))
     assert about["steps"] == 12
     assert [each["step"] for each in about["curve"] if "eval_loss" in each] == [4, 8, 12]
