@@ -49,8 +49,9 @@ def commands() -> list[str]:
         part
         for line in lines
         for part in re.findall(
-            r"mlir-harness (?:run|export|list|doctor|data describe|train|compare|check|baseline create|runs)[^&#]*",
-            line,
+            r"mlir-harness (?:run|runs|export|list|doctor|data describe|train|compare|check"
+            r"|baseline create) [^&#]*",
+            f"{line} ",
         )
     ]
 

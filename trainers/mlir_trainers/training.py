@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlir_harness import files
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
 from mlir_trainers import checkpoints, models, processes, watch
 from mlir_trainers.batching.pools import largest_batch, monolingual, pools
@@ -88,10 +89,14 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
     try:
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NotFinite as error:
-        saved = watch.save_batch(job.work, pairs, training.batch_size, trainer.state)
+        steps, hint = trainer.state.global_step, "lower training.learning_rate, or use fp32."
+        if not error.learning:
+            raise Diverged(f"{error} after {steps} steps", f"Train anew: {hint}") from error
+        with files.writing("the batch whose loss is no number", job.work, "Free some space."):
+            saved = watch.save_batch(job.work, pairs, training.batch_size, trainer.state)
         raise Diverged(
-            f"{error} at step {trainer.state.global_step + 1}; the batch is in {saved}",
-            "Look at its texts, or lower training.learning_rate, or use training.precision=fp32.",
+            f"{error} at step {steps + 1}; the batch is in {saved}",
+            f"Look at its texts, or {hint}",
         ) from error
     except (OSError, SafetensorError, RuntimeError) as error:
         if not checkpoints.failed_to_write(error):
