@@ -8,7 +8,7 @@ import numpy as np
 
 from mlir_harness.types import Setting
 
-_SEED = "/seed-"
+SEED = "/seed-"
 
 
 def macro(
@@ -23,7 +23,7 @@ def macro(
         settings: of one encoder on one task.
         means: of each of them, by measure; NaN is passed over.
     """
-    names = [_group(each, each.variant.partition(_SEED)[0]) for each in settings]
+    names = [_group(each, each.variant.partition(SEED)[0]) for each in settings]
     return _means(names, means)
 
 
@@ -31,11 +31,11 @@ def deviations(
     settings: Sequence[Setting], means: Sequence[Mapping[str, float]]
 ) -> dict[str, dict[str, float]]:
     """Per group that has seeds, the standard deviation (n - 1) of the seeds' macro averages."""
-    seeded = [place for place, each in enumerate(settings) if _SEED in each.variant]
+    seeded = [place for place, each in enumerate(settings) if SEED in each.variant]
     names = [_group(settings[place], settings[place].variant) for place in seeded]
     by_group: dict[str, list[dict[str, float]]] = {}
     for name, held in _means(names, [means[place] for place in seeded]).items():
-        by_group.setdefault(name.partition(_SEED)[0], []).append(held)
+        by_group.setdefault(name.partition(SEED)[0], []).append(held)
     return {
         group: {
             measure: float(np.std([each[measure] for each in seeds], ddof=1))

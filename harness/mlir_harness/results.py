@@ -155,7 +155,7 @@ class Store:
                     manifest["fingerprints"] == dict(fingerprints)
                     and manifest["details"]["scoring"]["depth"] >= depth
                 ):
-                    return replace(_cell(manifest, path.parent), encoder=encoder, stored=True)
+                    return replace(read_result(manifest, path.parent), encoder=encoder, stored=True)
             except Exception:  # noqa: S112  somebody edited it, or deleted half of it
                 continue
         return None
@@ -275,8 +275,12 @@ def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
         pq.write_table(pa.table(dict(table)), folder / f"{name}.parquet", compression="zstd")
 
 
-def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
-    """The cell that a manifest and its settings file describe."""
+def read_result(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+    """The cell that a manifest and its settings file describe.
+
+    Raises:
+        Exception: one of them is not whole; any, as anything may be in them.
+    """
     import pyarrow.parquet as pq
 
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
