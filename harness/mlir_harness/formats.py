@@ -14,7 +14,7 @@ from mlir_harness.indexing import search_table
 from mlir_harness.indexing.search import SearchResult
 from mlir_harness.results import CellResult, finite
 from mlir_harness.text import cell as csv_cell
-from mlir_harness.text import plain
+from mlir_harness.text import markdown as _escape
 
 if TYPE_CHECKING:
     from mlir_harness.plan import PlannedCell
@@ -197,10 +197,3 @@ def _markdown_searches(members: Sequence[tuple[CellResult, SearchResult]]) -> st
             lines.append(f"| {_escape(cell.encoder)} | " + " | ".join(row) + " |")
     notes = [f"\n{_escape(note)}" for note in search_table.notes_of(members)]
     return "\n".join([*lines, *notes]) + "\n"
-
-
-def _escape(text: str) -> str:
-    shown = plain(text)
-    for character in "\\`*_{}[]<>|#&~":
-        shown = shown.replace(character, f"\\{character}")
-    return shown

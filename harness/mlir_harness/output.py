@@ -83,6 +83,10 @@ class Output:
         elif planned:
             self._print(tables.planned(planned))
 
+    def text(self, text: str) -> None:
+        """As it is."""
+        self._write(text if text.endswith("\n") else f"{text}\n")
+
     def lines(self, lines: Iterable[str]) -> None:
         self._write("".join(f"{line}\n" for line in lines))
 

@@ -155,7 +155,7 @@ class Store:
                     manifest["fingerprints"] == dict(fingerprints)
                     and manifest["details"]["scoring"]["depth"] >= depth
                 ):
-                    return replace(read_result(manifest, path.parent), encoder=encoder, stored=True)
+                    return replace(_cell(manifest, path.parent), encoder=encoder, stored=True)
             except Exception:  # noqa: S112  somebody edited it, or deleted half of it
                 continue
         return None
@@ -205,6 +205,21 @@ class Store:
                 shutil.rmtree(unfinished, ignore_errors=True)
             files.replace_file(home / "current", f"{name}\n".encode())
         return replace(cell, folder=home / name)
+
+
+def read_cell(folder: Path) -> CellResult | None:
+    """The scores in a folder of the store; None if it holds none that can be read.
+
+    Raises:
+        StoreError: they are of a schema this version does not know.
+    """
+    manifest = read_manifest(folder / "manifest.json")
+    if manifest is None or manifest.get("status") != "ok":
+        return None
+    try:
+        return replace(_cell(manifest, folder), stored=True)
+    except Exception:  # somebody edited it, or deleted half of it
+        return None
 
 
 def _newest(paths: Iterator[Path]) -> list[Path]:
@@ -275,12 +290,8 @@ def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
         pq.write_table(pa.table(dict(table)), folder / f"{name}.parquet", compression="zstd")
 
 
-def read_result(manifest: Mapping[str, Any], folder: Path) -> CellResult:
-    """The cell that a manifest and its settings file describe.
-
-    Raises:
-        Exception: one of them is not whole; any, as anything may be in them.
-    """
+def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+    """The cell that a manifest and its settings file describe."""
     import pyarrow.parquet as pq
 
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()

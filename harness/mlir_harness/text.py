@@ -57,6 +57,14 @@ def cell(text: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
+def markdown(text: str, limit: int = 200) -> str:
+    """`text` for Markdown, in which nothing of it is markup."""
+    shown = plain(text, limit)
+    for character in "\\`*_{}[]<>|#&~":
+        shown = shown.replace(character, f"\\{character}")
+    return shown
+
+
 def slug(name: str) -> str:
     """A folder name for `name`: readable, bounded, and different for different names."""
     readable = _SLUG.sub("-", name.lower()).strip("-.")[:40] or "x"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Write into a folder that holds something else.")
 @config
 @options.encoders(required=False)
+@options.tasks()
 @options.data
 @options.encoding
 @options.scoring(depth=100)

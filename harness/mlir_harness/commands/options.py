@@ -40,11 +40,15 @@ def encoders(*, required: bool) -> Callable[[_Command], _Command]:
     return names("--encoders", _NAMES, required=required)
 
 
+def tasks(*, required: bool = True) -> Callable[[_Command], _Command]:
+    """Which tasks."""
+    return names("--tasks", _NAMES, required=required)
+
+
 def data(command: _Command) -> _Command:
-    """Which tasks, and what of their data."""
+    """What of the tasks' data."""
     return _with(
         command,
-        names("--tasks", _NAMES, required=True),
         names("--languages", "Languages to keep (BCP-47, such as hi,th); default all."),
         names("--settings", "Kinds to keep: mono, cross, multi; default all."),
         click.option("--split", default="", help="Part of the data; default the task's own."),

@@ -9,7 +9,7 @@ from mlir_harness.errors import Exit, HarnessError, StoreError, UsageError
 from mlir_harness.regression import cells
 from mlir_harness.regression.cells import Cell, Key
 from mlir_harness.regression.checking import Found
-from mlir_harness.results import CellResult, read_manifest, read_result
+from mlir_harness.results import CellResult, read_cell
 from mlir_harness.text import plain
 
 
@@ -60,7 +60,7 @@ def stored(folder: Path, measures: Collection[str], *, variants: bool) -> Found:
         raise UsageError(f"there is no folder {named}", "Name one that --output named before.")
     newest: dict[Key, tuple[int, Path, CellResult]] = {}
     for path in sorted(folder.glob("*/*/*/manifest.json")):
-        result = _result(path)
+        result = read_cell(path.parent)
         if result is None:
             continue
         key = cells.key(result)
@@ -78,14 +78,3 @@ def stored(folder: Path, measures: Collection[str], *, variants: bool) -> Found:
             f"no scores are stored in {named}", "mlir-harness run --output DIR puts some there."
         )
     return evaluated((result for *_, result in newest.values()), measures, variants=variants)
-
-
-def _result(path: Path) -> CellResult | None:
-    """A stored result, or None if there are no scores of this version there."""
-    manifest = read_manifest(path)
-    if manifest is None or manifest.get("status") != "ok":
-        return None
-    try:
-        return read_result(manifest, path.parent)
-    except Exception:  # somebody edited it, or deleted half of it
-        return None
