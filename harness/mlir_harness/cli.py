@@ -11,6 +11,8 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import installed, options
+from mlir_harness.commands.baseline import baseline
+from mlir_harness.commands.check import check
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.doctor import doctor
@@ -36,6 +38,7 @@ def cli() -> None:
 @cli.command()
 @config
 @options.encoders(required=True)
+@options.tasks()
 @options.data
 @options.encoding
 @options.scoring()
@@ -144,6 +147,8 @@ def list_(what: str, as_json: bool) -> None:
         click.echo(line.rstrip())
 
 
+cli.add_command(baseline)
+cli.add_command(check)
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)

@@ -44,6 +44,7 @@ class Baseline:
         cells: by key, in the order they were evaluated.
         gates: by measure.
         request: what to ask for to evaluate the same again: fields of `Request`.
+        measures: those that were named; () for the main one of each cell.
         variants: settings of variants are held too.
         tolerance: how far a mean may move, in the unit of gates, and count as the same if the
             encoder is the same but for its precision.
@@ -53,16 +54,10 @@ class Baseline:
     cells: tuple[Cell, ...]
     gates: Gates
     request: Mapping[str, Any]
+    measures: tuple[str, ...] = ()
     variants: bool = False
     tolerance: float = TOLERANCE
     history: tuple[Entry, ...] = field(default=())
-
-    def again(
-        self, cells: Sequence[Cell], gates: Gates, request: Mapping[str, Any], entry: Entry
-    ) -> Baseline:
-        """The same baseline with other scores."""
-        held = (*self.history, entry)
-        return replace(self, cells=tuple(cells), gates=gates, request=request, history=held)
 
 
 def entry(reason: str, changes: Sequence[str] = ()) -> Entry:
@@ -91,8 +86,8 @@ def asked(request: Request, cells: Sequence[Cell]) -> dict[str, Any]:
         for name, held in request.options.items()
     }
     return {
-        "encoders": [_anywhere(name) for name in request.encoders],
-        "tasks": [_anywhere(name) for name in request.tasks],
+        "encoders": _named(request.encoders, [cell.key.encoder for cell in cells]),
+        "tasks": _named(request.tasks, [cell.key.task for cell in cells]),
         "languages": list(request.languages),
         "settings": list(request.settings),
         "split": request.split,
@@ -127,14 +122,30 @@ def of_results(cells: Sequence[Cell]) -> dict[str, Any]:
     return asked(request, cells)
 
 
+def _named(names: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """What was named, and in the place of "all" what that brought in."""
+    named = [_anywhere(name) for name in names if name != "all"]
+    known = {name.partition("=")[0] for name in named} | set(named)
+    return named + [label for label in dict.fromkeys(labels) if label not in known]
+
+
 def _anywhere(name: str) -> str:
     """A name without a folder of this machine: what is left is its label."""
     label, equals, use = name.partition("=")
     return label if equals and of_this_machine(use) else name
 
 
+def renewed(baseline: Baseline, *, tolerance: float | None, history: tuple[Entry, ...]) -> Baseline:
+    """The same with its history, and a tolerance if one was given."""
+    return replace(
+        baseline,
+        tolerance=TOLERANCE if tolerance is None else tolerance,
+        history=history,
+    )
+
+
 def gates(
-    cells: Sequence[Cell], wanted: Sequence[str], deltas: Mapping[str, float]
+    cells: Sequence[Cell], wanted: Sequence[str], deltas: Mapping[str, float], before: Gates
 ) -> dict[str, Gate]:
     """A gate for every measure of some cells.
 
@@ -142,6 +153,7 @@ def gates(
         cells: with values of the measures that were wanted.
         wanted: measures that were named; () for the main ones.
         deltas: measure -> the drop that is let pass.
+        before: gates that hold where no other drop is given.
 
     Raises:
         UsageError: no cell has one of them.
@@ -161,4 +173,5 @@ def gates(
                 "Name one that it has, or leave --measures out for its main one.",
             )
     names = [name for name in wanted if name in held] or held
-    return {name: gate(name, deltas.get(name, DELTA)) for name in names}
+    allowed = {name: each.delta for name, each in before.items()} | dict(deltas)
+    return {name: gate(name, allowed.get(name, DELTA)) for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlir_harness.averages import SEED
 from mlir_harness.comparing import queries
-from mlir_harness.comparing.queries import Queries
+from mlir_harness.comparing.queries import Coded, Queries
 from mlir_harness.errors import StoreError
 from mlir_harness.results import CellResult
 from mlir_harness.text import plain
@@ -147,12 +147,13 @@ def cell(result: CellResult, measures: Collection[str], *, variants: bool) -> Ce
 
 def compact(rows: Queries) -> Queries:
     """The same rows, names that no row has dropped."""
-    coded = []
-    for column in (rows.setting, rows.query, rows.cluster):
-        used, codes = np.unique(column.codes, return_inverse=True)
-        names = tuple(column.names[place] for place in used.tolist())
-        coded.append(queries.Coded(names, codes.astype(np.int64)))
-    return Queries(*coded, rows.values)
+    setting, query, cluster = map(_used, (rows.setting, rows.query, rows.cluster))
+    return Queries(setting, query, cluster, rows.values)
+
+
+def _used(column: Coded) -> Coded:
+    used, codes = np.unique(column.codes, return_inverse=True)
+    return Coded(tuple(column.names[place] for place in used.tolist()), codes.astype(np.int64))
 
 
 def of_this_machine(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -74,10 +75,8 @@ def check(
 
     Raises:
         UsageError: two cells have one key.
-        IncomparableError: they have no cell in common.
     """
     now = keyed(found.cells)
-    _check_common(baseline, found)
     terms: list[Terms] = []
     changes: dict[Key, Sequence[str]] = {}
     for old in baseline.cells:
@@ -101,6 +100,21 @@ def check(
             for (encoder, task), reason in found.failed.items()
             if (encoder, task) not in tasks
         ),
+    )
+
+
+def demand_common(baseline: Baseline, found: Found) -> None:
+    """Raise IncomparableError if nothing of the baseline was even tried, and something was."""
+    held = {cell.key[:3] for cell in baseline.cells}
+    tried = {cell.key[:3] for cell in found.cells}
+    failed = {key[:2] for key in held}.intersection(found.failed)
+    if held & tried or failed or not found.cells:
+        return
+    one = ", ".join(str(cell.key) for cell in baseline.cells[:_NAMED])
+    other = ", ".join(str(cell.key) for cell in found.cells[:_NAMED])
+    raise IncomparableError(
+        f"no cell in common: the baseline has {one}; the results have {other}",
+        "Name the encoders and tasks of the baseline; LABEL=NAME gives an encoder its label.",
     )
 
 
@@ -133,25 +147,23 @@ def _terms(
     if new is None:
         missing = pairs.gone(old, gates.values(), _why(old.key, found), languages=languages)
         other = _other_data(old.key, found.cells)
+        differing = (f"data {old.key.data}→{other}",)
         for pair in missing:
-            if other:
-                pair = replace(pair, missing=(), differing=(f"data {old.key.data}→{other}",))
-            yield Terms(pair)
+            yield Terms(replace(pair, missing=(), differing=differing) if other else pair)
         return
     pinned = pin_encoder and not identity.pinned(old, new)
     exact = old.exact and new.exact
     same = identity.same_encoder(old, new) and not exact
+    named = [f"encoder: {each}" for each in identity.encoder_changes(old, new)] if pinned else []
     for pair in pairs.pairs(old, new, gates.values(), languages=languages):
-        if pinned:
-            named = [f"encoder: {each}" for each in identity.encoder_changes(old, new)]
-            pair = replace(pair, differing=(*pair.differing, *named))
-        yield Terms(pair, exact, baseline.tolerance if same else 0.0)
+        differing = (*pair.differing, *named)
+        yield Terms(replace(pair, differing=differing), exact, baseline.tolerance if same else 0.0)
 
 
 def _fallen(row: Row) -> float:
     """The order of rows of one verdict: what fell most comes first."""
     change = row.pair.change
-    return change if change == change else 0.0  # NaN is unlike itself
+    return 0.0 if math.isnan(change) else change
 
 
 def _why(key: Key, found: Found) -> str:
@@ -163,21 +175,6 @@ def _other_data(key: Key, cells: Sequence[Cell]) -> str:
     """The data that a cell was evaluated on now, if it is another kind of data."""
     same = [cell.key.data for cell in cells if cell.key[:3] == key[:3]]
     return next((data for data in same if data != key.data), "")
-
-
-def _check_common(baseline: Baseline, found: Found) -> None:
-    """Raise IncomparableError if nothing of the baseline was even tried."""
-    held = {cell.key[:3] for cell in baseline.cells}
-    tried = {cell.key[:3] for cell in found.cells}
-    failed = {key[:2] for key in held}.intersection(found.failed)
-    if held & tried or failed or not found.cells:
-        return
-    one = ", ".join(str(cell.key) for cell in baseline.cells[:_NAMED])
-    other = ", ".join(str(cell.key) for cell in found.cells[:_NAMED])
-    raise IncomparableError(
-        f"no cell in common: the baseline has {one}; the results have {other}",
-        "Name the encoders and tasks of the baseline; LABEL=NAME gives an encoder its label.",
-    )
 
 
 def _beyond(baseline: Baseline, now: Mapping[Key, Cell], held: set[Key]) -> Iterator[str]:

@@ -102,7 +102,7 @@ def _told(text: bytes | None, named: str) -> Mapping[str, Any]:
     if text is None:
         raise UsageError(
             f"{named} is a Parquet file, but no baseline",
-            f"mlir-harness baseline create makes one; results are read with --results.",
+            "mlir-harness baseline create makes one; results are read with --results.",
         )
     try:
         told: Any = json.loads(text.decode("utf-8", "surrogatepass"))

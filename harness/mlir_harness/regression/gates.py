@@ -15,7 +15,7 @@ _RANKS = "rank_distance"
 
 # The name before any @, and whether lower is better. What is not here has no better direction:
 # language preference, say, is to be near its chance level.
-_LOWER = {name: False for name in (*measures.VERSION, "kNN", "PEER")} | {_RANKS: True}
+_LOWER = dict.fromkeys((*measures.VERSION, "kNN", "PEER"), False) | {_RANKS: True}
 _KNOWN = "AP, nDCG@k, R@k, RR, RR@k, Success@k, kNN@k, PEER@k, rank_distance"
 
 

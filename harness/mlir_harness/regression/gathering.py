@@ -19,9 +19,7 @@ class NothingStored(HarnessError):
     exit_code = Exit.NOTHING_RAN
 
 
-def evaluated(
-    results: Iterable[CellResult], measures: Collection[str], *, variants: bool
-) -> Found:
+def evaluated(results: Iterable[CellResult], measures: Collection[str], *, variants: bool) -> Found:
     """What a run gave.
 
     Args:
@@ -43,12 +41,11 @@ def evaluated(
     return Found(held, failed)
 
 
-def stored(folder: Path, measures: Collection[str], *, variants: bool) -> Found:
+def stored(folder: Path) -> list[CellResult]:
     """The newest scores of every cell in a folder of results.
 
     Args:
         folder: as --output names it.
-        measures, variants: see `evaluated`.
 
     Raises:
         UsageError: there is no such folder, or two cells of it have one key.
@@ -77,4 +74,4 @@ def stored(folder: Path, measures: Collection[str], *, variants: bool) -> Found:
         raise NothingStored(
             f"no scores are stored in {named}", "mlir-harness run --output DIR puts some there."
         )
-    return evaluated((result for *_, result in newest.values()), measures, variants=variants)
+    return [result for *_, result in newest.values()]

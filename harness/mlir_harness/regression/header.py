@@ -41,6 +41,7 @@ def header(baseline: Baseline) -> dict[str, Any]:
             "harness": version("mlir-harness"),
             "request": baseline.request,
             "measures": {name: each.delta for name, each in baseline.gates.items()},
+            "named": list(baseline.measures),
             "tolerance": baseline.tolerance,
             "variants": baseline.variants,
             "evaluated": evaluated,
@@ -58,13 +59,12 @@ def baseline(held: Mapping[str, Any], values: Sequence[Queries]) -> Baseline:
     Raises:
         LookupError, TypeError, ValueError, AttributeError: the header is not whole.
     """
-    cells = tuple(
-        _cell(held, own, rows) for own, rows in zip(held["cells"], values, strict=True)
-    )
+    cells = tuple(_cell(held, own, rows) for own, rows in zip(held["cells"], values, strict=True))
     return Baseline(
         cells=cells,
         gates={name: gate(name, float(delta)) for name, delta in held["measures"].items()},
         request=dict(held["request"]),
+        measures=tuple(held["named"]),
         variants=bool(held["variants"]),
         tolerance=float(held["tolerance"]),
         history=tuple(
@@ -75,7 +75,9 @@ def baseline(held: Mapping[str, Any], values: Sequence[Queries]) -> Baseline:
 
 def _shared(cell: Cell) -> dict[str, Any]:
     """What cells of other encoders on the same data have too."""
-    used = {language for s in cell.settings for language in (s.query_language, *s.document_languages)}
+    used = {
+        language for s in cell.settings for language in (s.query_language, *s.document_languages)
+    }
     held = {setting.id for setting in cell.settings}
     data, protocol = cell.parts["data"], cell.parts["protocol"]
     return {

@@ -32,7 +32,8 @@ def checked(found: Checked, file: str) -> bytes:
     root = Xml.Element("testsuites")
     root.append(suite)
     Xml.indent(root, " ")
-    return Xml.tostring(root, "utf-8", xml_declaration=True) + b"\n"
+    text: bytes = Xml.tostring(root, "utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
 def _case(suite: Xml.Element, row: Row) -> None:

@@ -20,7 +20,7 @@ from mlir_harness.text import plain
 _STYLES = {Verdict.BETTER: "green", Verdict.INCOMPARABLE: "yellow"} | dict.fromkeys(FAILURES, "red")
 
 
-def checked(found: Checked, file: str) -> RenderableType:
+def checked(found: Checked, file: str, *, advice: bool = True) -> RenderableType:
     """A row per mean, worst first; what is to be known, and to be done, below."""
     told = wording.words(found, file)
     drawn = _grid(wording.HEADINGS, wording.TEXTS)
@@ -31,14 +31,13 @@ def checked(found: Checked, file: str) -> RenderableType:
         drawn,
         *_lines(told.reasons),
         *_lines(told.notes, "dim"),
-        Text(told.result, style="bold"),
-        *_lines(told.advice),
+        *([Text(told.result, style="bold"), *_lines(told.advice)] if advice else []),
     )
 
 
 def baseline(held: Baseline, file: str) -> RenderableType:
     """What a baseline holds: means, what they are held to, where they were made, its history."""
-    drawn = _grid(("encoder", "task", "measure", *SHORT.values(), "settings", "queries", "δ"), 3)
+    drawn = _grid(("encoder", "task", "measure", *SHORT.values(), "settings", "values", "δ"), 3)
     for cell in held.cells:
         for name in cell.queries.values:
             gate = held.gates[name]

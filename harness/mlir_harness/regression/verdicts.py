@@ -149,9 +149,7 @@ def _adjusted(family: Sequence[Drops]) -> tuple[list[float], list[float]]:
     """p-values and upper ends by Holm's procedure."""
     p = np.array([each.p()[0] for each in family])
     levels = significance.holm_levels(p)
-    ends = [
-        float(each.upper(levels[place : place + 1])[0]) for place, each in enumerate(family)
-    ]
+    ends = [float(each.upper(levels[place : place + 1])[0]) for place, each in enumerate(family)]
     return significance.holm(p).tolist(), ends
 
 
