@@ -146,10 +146,10 @@ def _terms(
     """What is to be judged of one cell of the baseline."""
     if new is None:
         missing = pairs.gone(old, gates.values(), _why(old.key, found), languages=languages)
-        other = _other_data(old.key, found.cells)
-        differing = (f"data {old.key.data}→{other}",)
+        moved = _other_data(old.key, found.cells)
+        told = (f"data {old.key.data}→{moved}",)
         for pair in missing:
-            yield Terms(replace(pair, missing=(), differing=differing) if other else pair)
+            yield Terms(replace(pair, missing=(), differing=told) if moved else pair)
         return
     pinned = pin_encoder and not identity.pinned(old, new)
     exact = old.exact and new.exact
