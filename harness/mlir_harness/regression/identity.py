@@ -9,7 +9,7 @@ from mlir_harness.regression.cells import Cell, Kept
 from mlir_harness.text import plain
 
 _PINNED = ("plugin", "revision", "similarity", "language_aware", "max_tokens")  # in fingerprints
-_SHORT = 12  # characters of a revision, if two differ in them
+_SHORT = 20  # characters of a value, where two differ in them
 
 
 def incomparable(old: Cell, new: Cell, settings: Sequence[Kept], measure: str) -> list[str]:
@@ -118,4 +118,4 @@ def _change(before: object, now: object) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 2 * _SHORT else f"{text[:_SHORT]}…"
+    return text if len(text) <= _SHORT + 4 else f"{text[:_SHORT]}…"

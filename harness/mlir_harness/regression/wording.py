@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def words(checked: Checked, file: str) -> Words:
         checked: what came of a check.
         file: where the baseline is, for commands.
     """
-    update = f'mlir-harness baseline update {plain(file, 300)} --reason "…"'
+    update = f'mlir-harness baseline update {shlex.quote(plain(file, 300))} --reason "…"'
     found = checked.counts()
     return Words(
         result(checked),
@@ -117,7 +118,9 @@ def points(change: float) -> str:
     if not math.isfinite(change):
         return "–"
     shown = f"{100 * change:+.2f}"
-    return "0.00" if shown in ("+0.00", "-0.00") and change == 0 else shown
+    if shown in ("+0.00", "-0.00"):  # what moved never looks as if it had not
+        return f"{100 * change:+.1g}" if change else "0.00"
+    return shown
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
