@@ -200,6 +200,7 @@ class Bm25:
             licence="Apache-2.0",
             description="BM25 over words, and pairs of characters where words are not spaced",
             training=UNTRAINED,
+            exact=True,
         )
 
     def fit(self, documents: Sequence[Collection]) -> Bm25:

@@ -81,6 +81,7 @@ class HashingEncoder:
             licence="Apache-2.0",
             description="hashed character n-grams (2 to 4), no weights: the floor",
             training=UNTRAINED,
+            exact=True,
         )
 
     def encode(self, texts: Sequence[str], context: Context) -> FloatArray:  # noqa: ARG002

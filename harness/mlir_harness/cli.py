@@ -11,6 +11,8 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import installed, options
+from mlir_harness.commands.baseline import baseline
+from mlir_harness.commands.check import check
 from mlir_harness.commands.compare import compare
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
@@ -167,6 +169,8 @@ def list_(what: str, as_json: bool) -> None:
         click.echo(line.rstrip())
 
 
+cli.add_command(baseline)
+cli.add_command(check)
 cli.add_command(compare)
 cli.add_command(runs)
 cli.add_command(export)

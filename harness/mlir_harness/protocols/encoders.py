@@ -37,6 +37,9 @@ class EncoderInfo:
         training: the absolute path of the folder that holds a record of its training texts (see
             mlir_harness.contamination); UNTRAINED if there were none; "" if nothing is known. In
             no fingerprint.
+        exact: True if a text has the same vector, to the last bit, whatever the other texts of a
+            call, the number of threads and the device. Any fall of its scores is then a change
+            for the worse, and none is noise. In no fingerprint.
     """
 
     revision: str
@@ -49,6 +52,7 @@ class EncoderInfo:
     licence: str = ""
     description: str = ""
     training: str = ""
+    exact: bool = False
 
 
 def _silent(texts: int, tokens: int, truncated: int) -> None:

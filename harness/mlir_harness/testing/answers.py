@@ -9,7 +9,7 @@ import numpy as np
 
 from mlir_harness.errors import EncoderError
 from mlir_harness.protocols import Vectors
-from mlir_harness.testing.checks import Check
+from mlir_harness.testing.checks import Check, NotApplicable
 from mlir_harness.testing.comparing import apart, demand_alike, shown, width
 from mlir_harness.testing.specimen import Specimen
 from mlir_harness.testing.texts import HARD, ORDINARY, Text
@@ -166,6 +166,32 @@ def _languages(specimen: Specimen) -> Iterator[str]:
         yield "info.language_aware is set, and no language tried changed a vector"
 
 
+def _exact(specimen: Specimen) -> None:
+    if not specimen.info.exact:
+        raise NotApplicable("info.exact is not set: small differences between calls are no fault")
+    for role in Role:
+        whole = specimen.reference(role)
+        turned = specimen.vectors(ORDINARY[::-1], role)
+        for row, text in enumerate(ORDINARY):
+            wanted = _bits(whole, row)
+            for found in (
+                _bits(specimen.vectors([text], role), 0),
+                _bits(turned, len(ORDINARY) - 1 - row),
+            ):
+                if found != wanted:
+                    raise EncoderError(
+                        f"info.exact is set, and {shown(text)} has another vector, in its last "
+                        "bits, in another call",
+                        "Leave info.exact out: batches, threads and devices change rounding.",
+                    )
+
+
+def _bits(vectors: Vectors, row: int) -> dict[str, bytes]:
+    """One row, as it is stored."""
+    picked = vectors[np.array([row])].tensors()
+    return {name: np.ascontiguousarray(array).tobytes() for name, array in picked.items()}
+
+
 def _hard(name: str) -> Callable[[Specimen], None]:
     """A check that texts of one kind are encoded, and spoil no others."""
     texts, hint = HARD[name]
@@ -245,6 +271,7 @@ CHECKS: tuple[Check[Specimen], ...] = (
     Check("empty-list", "No texts give no rows", _empty_list),
     Check("again", "A second call gives the same, and leaves the first alone", _again),
     Check("tells-apart", "Different texts do not all get one vector", _tells_apart),
+    Check("exact", "Vectors are the same to the last bit where info says so", _exact),
     Check("languages", "The language changes a vector only if info says so", _languages),
     *(Check(name, promise, _hard(name)) for name, promise in _HARD_PROMISES.items()),
 )

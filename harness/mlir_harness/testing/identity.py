@@ -31,6 +31,7 @@ def _info(specimen: Specimen) -> Iterator[str]:
         ("licence", str),
         ("description", str),
         ("training", str),
+        ("exact", bool),
     ):
         value = getattr(info, name)
         if not isinstance(value, kinds):
