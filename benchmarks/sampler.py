@@ -21,7 +21,7 @@ from mlir_trainers.batching.pairs import Mixing, PairDataset
 from mlir_trainers.batching.sampler import HybridBatches
 from mlir_trainers.parallel.data import load
 from mlir_trainers.parallel.prepare import prepare
-from mlir_trainers.recipe import load as load_recipe
+from mlir_trainers.recipe_files import load as load_recipe
 from mlir_trainers.samples import sample
 
 BATCH = 64

@@ -49,7 +49,9 @@ def commands() -> list[str]:
         part
         for line in lines
         for part in re.findall(
-            r"mlir-harness (?:run|export|list|doctor|data describe|train)[^&#]*", line
+            r"mlir-harness (?:run|runs|export|list|doctor|data describe|train|compare|check"
+            r"|baseline create) [^&#]*",
+            f"{line} ",
         )
     ]
 
@@ -88,6 +90,11 @@ def test_the_first_command_prints_what_is_printed(tmp_path: Path) -> None:
     first, *_ = commands()
     assert first == "mlir-harness run --encoders all --tasks mtop"
     assert run(first, tmp_path) == blocks("text")[0]
+
+
+def test_the_comparison_prints_what_is_printed(tmp_path: Path) -> None:
+    (command,) = (each for each in commands() if "harness compare" in each)
+    assert run(command, tmp_path) in blocks("text")
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlir_harness import contamination, prepare, registry, runner
+from mlir_harness import contamination, prepare, references, registry, runner
 from mlir_harness import precision as precisions
 from mlir_harness.contamination import Exposure
 from mlir_harness.errors import UsageError
@@ -32,9 +32,11 @@ class Report:
 
     Attributes:
         cells: encoder by encoder; failed ones say why in `reason` and `hint`.
+        sources: of published figures that tables and JSON show beside them.
     """
 
     cells: tuple[CellResult, ...]
+    sources: tuple[references.Source, ...] = ()
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per cell and setting, a column per measure. Needs pandas."""
@@ -48,7 +50,7 @@ class Report:
         """What `mlir-harness run --format json` prints."""
         from mlir_harness.formats import as_json
 
-        return as_json(self.cells)
+        return as_json(self.cells, self.sources)
 
     def __repr__(self) -> str:
         """A line for each cell; `rich.print` draws the tables of the command line."""
@@ -60,7 +62,7 @@ class Report:
         from mlir_harness import failures, tables
         from mlir_harness.indexing import search_table
 
-        shown = [module.summary(self.cells) for module in (tables, search_table)]
+        shown = [tables.summary(self.cells, self.sources), search_table.summary(self.cells)]
         failed = [module.failures(self.cells) for module in (failures, search_table)]
         return Group(*shown, *failed)
 
@@ -125,6 +127,7 @@ def evaluate(
     checkpoints: str | Path | None = None,
     isolate: bool = False,
     timeout: float | None = None,
+    reference: str | Sequence[str] = (),
 ) -> Report:
     """Evaluate encoders on tasks, as `mlir-harness run` does.
 
@@ -154,10 +157,12 @@ def evaluate(
             the folder `checkpoints`.
         isolate: each encoder works in a process of its own, so that a crash costs one cell.
         timeout: seconds it may go without finishing a batch; implies `isolate`.
+        reference: published figures to show beside the results, "published" for all.
 
     Raises:
         UsageError: a name, language or option is unknown.
     """
+    sources = references.chosen(names(reference))
     offered: dict[str, Any] = {"device": device, "precision": precision}
     if token_budget is not None:
         offered["token_budget"] = token_budget
@@ -188,7 +193,7 @@ def evaluate(
     watcher = runner.Silent()
     prepared = runner.prepare(request, watcher)
     cells = list(runner.run(prepared, watcher))
-    return Report(tuple(precisions.compared(cells, prepared.request.output)))
+    return Report(tuple(precisions.compared(cells, prepared.request.output)), sources)
 
 
 def check(

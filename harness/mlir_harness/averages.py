@@ -8,7 +8,7 @@ import numpy as np
 
 from mlir_harness.types import Setting
 
-SEED = "/seed-"
+SEED = "/seed-"  # parts the name of a variant from the number of its seed
 
 
 def macro(
@@ -23,7 +23,7 @@ def macro(
         settings: of one encoder on one task.
         means: of each of them, by measure; NaN is passed over.
     """
-    names = [_group(each, each.variant.partition(SEED)[0]) for each in settings]
+    names = [group(each.kind.value, each.variant) for each in settings]
     return _means(names, means)
 
 
@@ -32,7 +32,7 @@ def deviations(
 ) -> dict[str, dict[str, float]]:
     """Per group that has seeds, the standard deviation (n - 1) of the seeds' macro averages."""
     seeded = [place for place, each in enumerate(settings) if SEED in each.variant]
-    names = [_group(settings[place], settings[place].variant) for place in seeded]
+    names = [_joined(settings[place].kind.value, settings[place].variant) for place in seeded]
     by_group: dict[str, list[dict[str, float]]] = {}
     for name, held in _means(names, [means[place] for place in seeded]).items():
         by_group.setdefault(name.partition(SEED)[0], []).append(held)
@@ -46,8 +46,13 @@ def deviations(
     }
 
 
-def _group(setting: Setting, variant: str) -> str:
-    return f"{setting.kind.value}/{variant}" if variant else setting.kind.value
+def group(kind: str, variant: str) -> str:
+    """The group of a setting: its kind, and its variant without the seed."""
+    return _joined(kind, variant.partition(SEED)[0])
+
+
+def _joined(kind: str, variant: str) -> str:
+    return f"{kind}/{variant}" if variant else kind
 
 
 def _means(

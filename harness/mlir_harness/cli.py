@@ -13,12 +13,14 @@ from mlir_harness import text
 from mlir_harness.commands import installed, options
 from mlir_harness.commands.baseline import baseline
 from mlir_harness.commands.check import check
+from mlir_harness.commands.compare import compare
 from mlir_harness.commands.config import config
 from mlir_harness.commands.data import data
 from mlir_harness.commands.doctor import doctor
 from mlir_harness.commands.export import export
 from mlir_harness.commands.fetch import fetch
 from mlir_harness.commands.new import new
+from mlir_harness.commands.runs import runs
 from mlir_harness.errors import Exit, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -49,12 +51,14 @@ def cli() -> None:
     metavar="exact|faiss:FACTORY",
     help="Also search through an index, such as faiss:HNSW32, and show what it costs and saves.",
 )
+@options.baseline
+@options.reference
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
     default="table",
     show_default=True,
     help="What is printed to standard output.",
@@ -67,7 +71,15 @@ def cli() -> None:
 @click.option("--details", is_flag=True, help="Also a table per language.")
 @click.option("--dry-run", is_flag=True, help="Show texts, tokens, bytes and time to expect; stop.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> None:
+def run(
+    form: str,
+    details: bool,
+    dry_run: bool,
+    debug: bool,
+    baseline: str | None,
+    reference: tuple[str, ...],
+    **asked: Any,
+) -> None:
     """Evaluate encoders on tasks and print a table.
 
     \b
@@ -75,18 +87,22 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     sentence-transformers model, py:MODULE:ATTRIBUTE for your own; LABEL=NAME renames.
     Texts are encoded once and kept; a second run answers from stored results.
     """
-    from mlir_harness import output, runner
+    from mlir_harness import output, references, runner
+    from mlir_harness.comparing.marks import known_baseline, marks
     from mlir_harness.plan import plan
     from mlir_harness.precision import compared
     from mlir_harness.watch import Bars
 
-    printed = output.Output(output.take_stdout(), form, details=details)
+    sources = references.chosen(reference)
+    printed = output.Output(output.take_stdout(), form, details=details, sources=sources)
     errors = output.console(sys.stderr)
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
         prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
-        if dry_run and form in {"csv", "markdown"}:
+        if baseline is not None:
+            known_baseline(baseline, [each.choice.label for each in prepared.encoders])
+        if dry_run and form in {"csv", "markdown", "latex"}:
             raise UsageError(f"--dry-run cannot be printed as {form}", "Use table or json.")
         if dry_run:
             cells += runner.unusable(prepared)
@@ -100,7 +116,8 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
     if dry_run:
         printed.plan(planned, cells)
     else:
-        printed.cells(compared(cells, prepared.request.output))
+        found = marks(cells, baseline) if baseline is not None else None
+        printed.cells(compared(cells, prepared.request.output), found)
     output.report(cells, errors, debug=debug)
     done = len(planned) if dry_run else sum(cell.status == "ok" for cell in cells)
     if interrupted:
@@ -110,10 +127,15 @@ def run(form: str, details: bool, dry_run: bool, debug: bool, **asked: Any) -> N
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["encoders", "tasks"]))
+@click.argument("what", type=click.Choice(["encoders", "tasks", "references"]))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(what: str, as_json: bool) -> None:
-    """List encoders or tasks, without importing any of them."""
+    """List encoders or tasks, without importing any of them, or published figures."""
+    if what == "references":
+        from mlir_harness.references import listing
+
+        click.echo(listing.as_json() if as_json else listing.as_text())
+        return
     from mlir_harness.registry import Kind, flaws, plugins
 
     kind = Kind(what.removesuffix("s"))
@@ -149,6 +171,8 @@ def list_(what: str, as_json: bool) -> None:
 
 cli.add_command(baseline)
 cli.add_command(check)
+cli.add_command(compare)
+cli.add_command(runs)
 cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(data)

@@ -12,22 +12,42 @@ from typing import TYPE_CHECKING, Any
 from mlir_harness import exposures, tables
 from mlir_harness.indexing import search_table
 from mlir_harness.indexing.search import SearchResult
+from mlir_harness.references import Match, Source, published
 from mlir_harness.results import CellResult, finite
 from mlir_harness.text import cell as csv_cell
 from mlir_harness.text import markdown as _escape
 
 if TYPE_CHECKING:
+    from mlir_harness.comparing.marks import Marks
     from mlir_harness.plan import PlannedCell
 
 SCHEMA = 1
 
 
-def as_json(cells: Sequence[CellResult]) -> str:
-    """One object with every cell, its summary and its settings."""
-    return json.dumps({"schema": SCHEMA, "cells": [_object(cell) for cell in cells]}, indent=1)
+def as_json(
+    cells: Sequence[CellResult], sources: Sequence[Source] = (), marks: Marks | None = None
+) -> str:
+    """One object with every cell, its summary and its settings; published figures if asked for."""
+    held: dict[str, Any] = {"schema": SCHEMA, "cells": [_object(cell, marks) for cell in cells]}
+    if sources:
+        held["references"] = [
+            each
+            for task, split, members in _tables(cells)
+            for each in published.as_objects(published.beside(members, sources), task, split)
+        ]
+    return json.dumps(held, indent=1)
 
 
-def _object(cell: CellResult) -> dict[str, Any]:
+def _tables(cells: Sequence[CellResult]) -> list[tuple[str, str, list[CellResult]]]:
+    """The scored cells of each table: task, split, cells."""
+    names = dict.fromkeys((cell.task, cell.split) for cell in cells if cell.status == "ok")
+    return [
+        (*name, [c for c in cells if (c.task, c.split) == name and c.status == "ok"])
+        for name in names
+    ]
+
+
+def _object(cell: CellResult, marks: Marks | None) -> dict[str, Any]:
     found = {
         "encoder": cell.encoder,
         "task": cell.task,
@@ -61,6 +81,8 @@ def _object(cell: CellResult) -> dict[str, Any]:
         "precision": None if cell.lowered is None else asdict(cell.lowered),
         "exposure": cell.details.get("exposure"),
     }
+    if marks is not None:
+        found["comparison"] = marks.of(cell)
     result: dict[str, Any] = finite(found)
     return result
 
@@ -119,9 +141,11 @@ def _searched(cell: CellResult, setting: str) -> dict[str, Any]:
     return named | {"search_measure": result.measure} | own
 
 
-def as_csv(cells: Sequence[CellResult]) -> str:
-    """`rows` as CSV; cells that a spreadsheet would take for formulas are quoted."""
+def as_csv(cells: Sequence[CellResult], sources: Sequence[Source] = ()) -> str:
+    """`rows` as CSV, then published figures; what a spreadsheet takes for formulas is quoted."""
     table = rows(cells)
+    for task, split, members in _tables(cells) if sources else ():
+        table += published.as_rows(published.beside(members, sources), task, split)
     names = list(dict.fromkeys(name for row in table for name in row))
     written = io.StringIO()
     writer = csv.DictWriter(written, [csv_cell(name) for name in names], lineterminator="\n")
@@ -136,22 +160,24 @@ def as_csv(cells: Sequence[CellResult]) -> str:
     return written.getvalue()
 
 
-def as_markdown(cells: Sequence[CellResult]) -> str:
-    """The summary as GitHub tables; best bold, second underlined."""
+def as_markdown(
+    cells: Sequence[CellResult], sources: Sequence[Source] = (), marks: Marks | None = None
+) -> str:
+    """The summary as GitHub tables; best bold, second underlined, published figures in italics."""
     parts = []
-    for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
-        members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
-        if members:
-            sample = " (sample data)" if members[0].sample else ""
-            title = f"### {_escape(task)} · {_escape(split)}{sample}"
-            chosen = tables.columns(members)
-            if chosen:
-                parts.append(f"{title}\n\n{_markdown(members, chosen)}")
-            for kind in tables.SHORT:
-                for varied in tables.variants(members, kind):
-                    heading = f"{title}: {kind}, {_escape(varied[0].measure)}"
-                    parts.append(f"{heading}\n\n{_markdown(members, varied)}")
-            parts.append("".join(f"- {_escape(line)}\n" for line in tables.notes(members)))
+    for task, split, members in _tables(cells):
+        sample = " (sample data)" if members[0].sample else ""
+        title = f"### {_escape(task)} · {_escape(split)}{sample}"
+        chosen = tables.columns(members)
+        found = published.beside(members, sources)
+        if chosen:
+            parts.append(f"{title}\n\n{_markdown(members, chosen, found, marks)}")
+        for kind in tables.SHORT:
+            for varied in tables.variants(members, kind):
+                heading = f"{title}: {kind}, {_escape(varied[0].measure)}"
+                parts.append(f"{heading}\n\n{_markdown(members, varied, (), marks)}")
+        lines = tables.notes(members, marks) + (published.notes(found, task) if sources else [])
+        parts.append("".join(f"- {_escape(line, 600)}\n" for line in lines))
     parts += [
         f"### {_escape(title)}\n\n{_markdown_searches(found)}"
         for title, found in search_table.groups(cells)
@@ -168,20 +194,28 @@ def as_markdown(cells: Sequence[CellResult]) -> str:
     return "\n".join(parts)
 
 
-def _markdown(cells: Sequence[CellResult], chosen: Sequence[tables.Column]) -> str:
-    marks = [tables.places(column, cells) for column in chosen]
+def _markdown(
+    cells: Sequence[CellResult],
+    chosen: Sequence[tables.Column],
+    found: Sequence[Match],
+    marks: Marks | None,
+) -> str:
+    best = [tables.places(column, cells) for column in chosen]
     lines = [
         "| encoder | " + " | ".join(_escape(column.heading) for column in chosen) + " |",
         "|:--|" + "--:|" * len(chosen),
     ]
     for cell in cells:
         values = []
-        for column, mark in zip(chosen, marks, strict=True):
+        for column, places in zip(chosen, best, strict=True):
             shown = column.show(column.value(cell))
-            best = mark.get(cell.encoder)
-            marked = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(best or 0, shown)
-            values.append(f"{marked}{column.deviation(cell)}")
+            place = places.get(cell.encoder, 0)
+            styled = {1: f"**{shown}**", 2: f"<u>{shown}</u>"}.get(place, shown)
+            values.append(f"{column.mark(cell, marks)}{styled}{column.deviation(cell)}")
         lines.append(f"| {_escape(exposures.name(cell))} | " + " | ".join(values) + " |")
+    for row in published.rows(found, ((each.kind, each.measure) for each in chosen)):
+        figures = [f"*{row.show(each.kind, each.measure, each.show)}*" for each in chosen]
+        lines.append(f"| *{_escape(row.name)}* | " + " | ".join(figures) + " |")
     return "\n".join(lines) + "\n"
 
 

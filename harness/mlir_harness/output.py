@@ -12,11 +12,14 @@ from rich.console import Console
 
 from mlir_harness import details, failures, formats, tables
 from mlir_harness.errors import Exit, StoreError
+from mlir_harness.exporting import latex
 from mlir_harness.indexing import search_table
 from mlir_harness.text import plain
 
 if TYPE_CHECKING:
+    from mlir_harness.comparing.marks import Marks
     from mlir_harness.plan import PlannedCell
+    from mlir_harness.references import Source
     from mlir_harness.results import CellResult
 
 _WIDTH = 160  # of tables that go to a file or a pipe
@@ -49,12 +52,23 @@ def console(stream: IO[str]) -> Console:
 
 
 class Output:
-    """Standard output in one of the formats; a reader that went away is no error."""
+    """Standard output in one of the formats; a reader that went away is no error.
 
-    def __init__(self, stream: IO[str], form: str, *, details: bool = False) -> None:
+    `sources` are those of published figures, to be shown beside results.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str],
+        form: str,
+        *,
+        details: bool = False,
+        sources: Sequence[Source] = (),
+    ) -> None:
         self._stream = stream
         self._form = form
         self._details = details
+        self._sources = sources
 
     def show(self, held: Mapping[str, Any], *drawn: Any) -> None:
         """What is `held` as JSON, or as it is `drawn` for people."""
@@ -63,15 +77,17 @@ class Output:
         else:
             self._print(*drawn)
 
-    def cells(self, cells: Sequence[CellResult]) -> None:
+    def cells(self, cells: Sequence[CellResult], marks: Marks | None = None) -> None:
         if self._form == "json":
-            self._write(f"{formats.as_json(cells)}\n")
+            self._write(f"{formats.as_json(cells, self._sources, marks)}\n")
         elif self._form == "csv":
-            self._write(formats.as_csv(cells))
+            self._write(formats.as_csv(cells, self._sources))
         elif self._form == "markdown":
-            self._write(formats.as_markdown(cells))
+            self._write(formats.as_markdown(cells, self._sources, marks))
+        elif self._form == "latex":
+            self._write(latex.as_latex(cells, marks))
         elif any(cell.status == "ok" for cell in cells):
-            self._print(tables.summary(cells))
+            self._print(tables.summary(cells, self._sources, marks))
             if any(cell.search is not None and cell.search.summary for cell in cells):
                 self._print("", search_table.summary(cells))
             if self._details:
@@ -85,7 +101,7 @@ class Output:
 
     def text(self, text: str) -> None:
         """As it is."""
-        self._write(text if text.endswith("\n") else f"{text}\n")
+        self._write(text)
 
     def lines(self, lines: Iterable[str]) -> None:
         self._write("".join(f"{line}\n" for line in lines))

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mlir_harness.results import CellResult, Lowered, Store
+from mlir_harness import listing
+from mlir_harness.results import CellResult, Lowered
 from mlir_harness.text import plain
 
 FULL = "fp32"
@@ -32,7 +33,7 @@ def _beside(cell: CellResult, cells: Sequence[CellResult], output: Path | None) 
     precision = _precision(cell)
     if cell.status != "ok" or precision in ("", FULL):
         return cell
-    stored: Iterator[CellResult] = Store(output).scored(cell.task) if output else iter(())
+    stored: Iterator[CellResult] = listing.scored(output, cell.task) if output else iter(())
     for other in chain(cells, stored):
         if other.status == "ok" and _precision(other) == FULL and _same(cell, other):
             return replace(cell, lowered=_lowered(cell, other, precision))

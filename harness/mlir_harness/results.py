@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from mlir_harness.text import plain, slug
 
 SCHEMA = 2  # 1 had no clusters; what is of an earlier one counts as not stored
 _HINT = "Free some space, or name another folder with --output."
-_PARTS = ("fingerprints", "details", "summary")
+LAST_ERROR = "last-error.json"
 _MADE = {"folder", "stored", "settings", "search", "lowered"}  # in no manifest
 
 
@@ -146,7 +146,7 @@ class Store:
         Raises:
             StoreError: the newest result is of a schema this version does not know.
         """
-        for path in _newest(self.home(task, encoder).glob("*/manifest.json")):
+        for _, path in dated(self.home(task, encoder).glob("*/manifest.json")):
             manifest = read_manifest(path)
             if manifest is None or manifest.get("status") != "ok":
                 continue
@@ -160,19 +160,18 @@ class Store:
                 continue
         return None
 
-    def scored(self, task: str) -> Iterator[CellResult]:
-        """What is known of all scored cells of a task without reading their settings, newest first.
+    def newest(self) -> Iterator[CellResult]:
+        """The newest scores of every task, split and encoder; what cannot be read is passed over.
 
-        What cannot be read is passed over.
+        Raises:
+            StoreError: a result is of a schema this version does not know.
         """
-        home = self.root / slug(task)
-        for path in _newest(home.glob("*/*/manifest.json")):
-            with suppress(StoreError, LookupError, TypeError, ValueError, AttributeError):
-                manifest = read_manifest(path)
-                if manifest is None or manifest["status"] != "ok":
-                    continue
-                if all(isinstance(manifest[name], dict) for name in _PARTS):
-                    yield _known(manifest, path.parent)
+        seen = set()
+        for _, path in dated(self.root.glob("*/*/*/manifest.json")):
+            cell = read_cell(path.parent)
+            if cell is not None and (cell.task, cell.split, cell.encoder) not in seen:
+                seen.add((cell.task, cell.split, cell.encoder))
+                yield cell
 
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.
@@ -184,7 +183,7 @@ class Store:
             StoreError: disk full, folder read-only, results of another version, ...
         """
         home = self.home(cell.task, cell.encoder)
-        for path in _newest(home.glob("*/manifest.json")):
+        for _, path in dated(home.glob("*/manifest.json")):
             read_manifest(path)  # nothing is put beside what this version does not know
         text = json.dumps(_manifest(cell), indent=1, ensure_ascii=False, allow_nan=False)
         manifest = f"{text}\n".encode("utf-8", "surrogatepass")
@@ -192,7 +191,7 @@ class Store:
             home.mkdir(parents=True, exist_ok=True)
             files.sweep(home)
             if tables is None:
-                files.replace_file(home / "last-error.json", manifest)
+                files.replace_file(home / LAST_ERROR, manifest)
                 return replace(cell, folder=home)
             name = str(uuid4())
             unfinished = files.temporary(home / name)
@@ -222,13 +221,13 @@ def read_cell(folder: Path) -> CellResult | None:
         return None
 
 
-def _newest(paths: Iterator[Path]) -> list[Path]:
-    """Newest first; another process may delete one meanwhile."""
-    dated = []
+def dated(paths: Iterable[Path]) -> list[tuple[int, Path]]:
+    """When each was written, in nanoseconds, newest first; one may be deleted meanwhile."""
+    found = []
     for path in paths:
         with suppress(OSError):
-            dated.append((path.stat().st_mtime_ns, path))
-    return [path for _, path in sorted(dated, reverse=True)]
+            found.append((path.stat().st_mtime_ns, path))
+    return sorted(found, reverse=True)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -283,6 +282,7 @@ def _write_tables(folder: Path, cell: CellResult, tables: Tables) -> None:
     columns: dict[str, Any] = {
         key: [row[key] for row in rows] for key in rows[0] if key not in {"measures", "languages"}
     }
+    columns["common"] = pa.array(columns["common"], pa.int64())  # also where it is always None
     columns["languages"] = [json.dumps(finite(row["languages"])) for row in rows]
     for name in names:
         columns[name] = pa.array([row["measures"].get(name) for row in rows], pa.float64())
@@ -297,10 +297,10 @@ def _cell(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     rows: Sequence[dict[str, Any]] = pq.ParquetFile(folder / "settings.parquet").read().to_pylist()
     for name in ("queries", "top"):
         pq.read_metadata(folder / f"{name}.parquet")
-    return replace(_known(manifest, folder), settings=tuple(map(_setting, rows)))
+    return replace(known(manifest, folder), settings=tuple(map(_setting, rows)))
 
 
-def _known(manifest: Mapping[str, Any], folder: Path) -> CellResult:
+def known(manifest: Mapping[str, Any], folder: Path) -> CellResult:
     """The cell that a manifest describes, without its settings."""
     known = set(CellResult.__dataclass_fields__) - _MADE - {"summary", "deviations"}
     return CellResult(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,11 +15,15 @@ from rich.text import Text
 
 from mlir_harness import doubts, exposures, precision
 from mlir_harness.plan import PlannedCell
+from mlir_harness.references import Source, published
 from mlir_harness.results import CellResult, SettingRow
 from mlir_harness.scoring import COMMON
 from mlir_harness.text import plain
 
-_MOST = 9  # columns of scores that a narrow terminal holds
+if TYPE_CHECKING:
+    from mlir_harness.comparing.marks import Marks
+
+_MOST, _MARKED = 9, 7  # columns of scores that a narrow terminal holds, bare and with marks
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 
 
@@ -46,6 +51,11 @@ class Column:
         """±0.012 where there are seeds, else nothing."""
         value = cell.deviations.get(self.kind, {}).get(self.measure, math.nan)
         return "" if math.isnan(value) else f" ±{value:.3f}"
+
+    def mark(self, cell: CellResult, marks: Marks | None) -> str:
+        """What stands before the value, with a space; nothing where nothing was compared."""
+        found = marks.mark(cell, self.kind, self.measure) if marks else ""
+        return f"{found} " if found else ""
 
     def show(self, value: float) -> str:
         if math.isnan(value):
@@ -85,8 +95,10 @@ def places(column: Column, cells: Sequence[CellResult]) -> dict[str, int]:
     return {name: ranked.index(value) + 1 for name, value in shown.items() if value in ranked[:2]}
 
 
-def summary(cells: Sequence[CellResult]) -> RenderableType:
-    """One table per task, one row per encoder that has scores."""
+def summary(
+    cells: Sequence[CellResult], sources: Sequence[Source] = (), marks: Marks | None = None
+) -> RenderableType:
+    """One table per task, one row per encoder that has scores, then those of published figures."""
     parts: list[RenderableType] = []
     for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
         members = [cell for cell in cells if (cell.task, cell.split) == (task, split)]
@@ -94,28 +106,47 @@ def summary(cells: Sequence[CellResult]) -> RenderableType:
         if scored:
             title = f"{plain(task)} · {plain(split)}"
             chosen = columns(scored)
-            for start in range(0, len(chosen), _MOST):
-                parts += [_scores(scored, chosen[start : start + _MOST], title), Text()]
+            found = published.beside(scored, sources)
+            width = _MARKED if marks else _MOST
+            for start in range(0, len(chosen), width):
+                part = chosen[start : start + width]
+                below = published.rows(found, ((each.kind, each.measure) for each in part))
+                parts += [_scores(scored, part, title, below, marks), Text()]
             for kind in SHORT:
                 for varied in variants(scored, kind):
                     heading = f"{title} · {kind}, {varied[0].measure} by variant"
-                    parts += [_scores(scored, varied, heading), Text()]
-            lines = (Text(line, style="dim") for line in notes(scored))
+                    parts += [_scores(scored, varied, heading, (), marks), Text()]
+            told = notes(scored, marks) + (published.notes(found, task) if sources else [])
+            lines = (Text(line, style="dim") for line in told)
             parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
     return Group(*parts[:-1])
 
 
-def _scores(cells: Sequence[CellResult], chosen: Sequence[Column], title: str) -> RenderableType:
-    """A row per encoder: best in bold, second underlined, ± the deviation of seeds."""
+def _scores(
+    cells: Sequence[CellResult],
+    chosen: Sequence[Column],
+    title: str,
+    below: Sequence[published.Row],
+    marks: Marks | None,
+) -> RenderableType:
+    """A row per encoder: best in bold, second underlined, ± the deviation of seeds.
+
+    Published figures stand below, in italics; they are neither best nor second.
+    """
     drawn = grid("encoder", [column.heading.replace(" ", "\n", 1) for column in chosen])
-    marks = [places(column, cells) for column in chosen]
+    best = [places(column, cells) for column in chosen]
     for cell in cells:
         values = []
-        for column, mark in zip(chosen, marks, strict=True):
-            style = STYLES.get(mark.get(cell.encoder, 0), "")
-            shown = Text(column.show(column.value(cell)), style=style)
-            values.append(Text.assemble(shown, column.deviation(cell)))
+        for column, place in zip(chosen, best, strict=True):
+            style = STYLES.get(place.get(cell.encoder, 0), "")
+            value = Text(column.show(column.value(cell)), style=style)
+            values.append(Text.assemble(column.mark(cell, marks), value, column.deviation(cell)))
         drawn.add_row(Text(exposures.name(cell)), *values)
+    if below:
+        drawn.add_section()
+    for row in below:
+        figures = (row.show(each.kind, each.measure, each.show) for each in chosen)
+        drawn.add_row(Text(plain(row.name)), *map(Text, figures), style=PUBLISHED)
     return Group(_title(title, cells), drawn)
 
 
@@ -145,6 +176,7 @@ def variants(cells: Sequence[CellResult], kind: str) -> list[list[Column]]:
 
 
 STYLES = {1: "bold", 2: "underline"}
+PUBLISHED = "dim italic"
 
 
 def grid(first: str, headings: Sequence[str]) -> Table:
@@ -159,7 +191,7 @@ def grid(first: str, headings: Sequence[str]) -> Table:
     return drawn
 
 
-def notes(cells: Sequence[CellResult]) -> list[str]:
+def notes(cells: Sequence[CellResult], marks: Marks | None = None) -> list[str]:
     """What a reader must know to read the numbers."""
     cell = cells[0]
     plain_settings = [setting for setting in cell.settings if not setting.variant]
@@ -178,6 +210,8 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
     if varied:
         seeds = len({s.variant.rpartition("/seed-")[2] for s in cell.settings if s.variant})
         lines.append(f"{varied} settings of variants: mean ± standard deviation of {seeds} seeds.")
+    if marks and (told := marks.note(cell)):
+        lines.append(told)
     common = {s.query_language: s.common for s in cell.settings if s.common is not None}
     if common:
         asked = ", ".join(f"{language} {count:,}" for language, count in common.items())

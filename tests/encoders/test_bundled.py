@@ -12,7 +12,7 @@ from command import Desk
 
 from mlir_encoders import bundled
 from mlir_harness import evaluate
-from mlir_trainers import recipe
+from mlir_trainers import recipe_files
 
 NAMES = ("tiny-mono", "tiny-cross", "tiny-hybrid")
 HERE = Path(bundled.__file__).parent
@@ -24,7 +24,7 @@ def test_each_is_small_and_says_how_it_was_made(name: str) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 4_000_000
     assert not [file for file in folder.iterdir() if file.suffix in {".bin", ".pt", ".pkl"}]
     made = tomllib.loads((folder / "recipe.toml").read_text("utf-8"))
-    assert made == json.loads(json.dumps(recipe.load(name).as_dict()))
+    assert made == json.loads(json.dumps(recipe_files.load(name).as_dict()))
 
 
 def test_batches_across_languages_help_across_languages(tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ def test_markdown() -> None:
     assert all(line.count("|") - line.count("\\|") in {0, 9, 8} for line in text.splitlines())
 
 
+def test_marks_stand_at_the_values_of_markdown() -> None:
+    text = formats.as_markdown(CELLS[:2], lambda cell, _: "▲†" if cell.encoder == "labse" else "")
+    assert "| labse | **0.625**▲† |" in text
+    assert "| hashing | <u>0.500</u> |" in text
+
+
 def test_nothing() -> None:
     assert json.loads(formats.as_json([])) == {"schema": 1, "cells": []}
     assert formats.as_csv([]).strip() == ""

@@ -45,6 +45,7 @@ finally:
         ["data", "describe", "--help"],
         ["list", "encoders"],
         ["list", "tasks", "--json"],
+        ["list", "references"],
     ],
     ids=" ".join,
 )

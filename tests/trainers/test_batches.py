@@ -17,6 +17,7 @@ from scipy.stats import chisquare
 
 from mlir_harness.errors import DataError, UsageError
 from mlir_trainers.batching import mixture
+from mlir_trainers.batching.pools import largest_batch
 from mlir_trainers.batching.sampler import Composition, HybridBatches
 from mlir_trainers.parallel.carve import carve, held
 from mlir_trainers.parallel.data import DataSet, ParallelData
@@ -224,8 +225,39 @@ def test_parallel_sentences_are_drawn_across_languages_only() -> None:
 
     list(HybridBatches(found, 10, 0.5, observe=seen))
     assert set(pools) == {("mono", "set-0"), ("cross", "set-0"), ("cross", "set-1")}
-    with pytest.raises(DataError, match="answer questions"):
+    with pytest.raises(DataError, match="nothing to learn within a language"):
         HybridBatches(full(200, monolingual=(False,)), 10, 0.5)
+
+
+def test_a_language_of_parallel_sentences_alone_is_drawn_across_languages_alone() -> None:
+    present = np.ones((400, 3), bool)
+    present[:200, 0] = False
+    found = data(present, np.arange(400), (200, 200), (True, False))
+    languages: dict[str, set[str]] = {"mono": set(), "cross": set()}
+
+    def seen(batch: Composition) -> None:
+        languages[batch.kind].update(*batch.pairs)
+
+    list(HybridBatches(found, 8, 0.5, observe=seen))
+    assert languages == {"mono": {"de", "en"}, "cross": {"ar", "de", "en"}}
+
+
+@given(parallel(), st.floats(0, 1), st.lists(st.booleans(), min_size=3, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_the_largest_batch_fits_and_no_larger_one(
+    drawn: tuple[ParallelData, int], alpha: float, monolingual: list[bool]
+) -> None:
+    found = drawn[0]
+    datasets = [
+        replace(each, monolingual=kind)
+        for each, kind in zip(found.datasets, monolingual, strict=False)
+    ]
+    found = replace(found, datasets=tuple(datasets))
+    size = largest_batch(found, alpha, at_most=1000)
+    if size:
+        HybridBatches(found, size, alpha)
+    with pytest.raises(DataError):
+        HybridBatches(found, size + 1, alpha)
 
 
 def test_what_is_carved_out_shares_no_source_with_the_rest() -> None:

@@ -9,7 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlir_trainers.parallel.groups import Keys, joined, key_of_passage, key_of_source
+from mlir_trainers.parallel.groups import (
+    Keys,
+    joined,
+    key_of_passage,
+    key_of_question,
+    key_of_source,
+)
 
 
 def components(rows: int, keys: list[tuple[int, int]]) -> list[int]:
@@ -59,3 +65,9 @@ def test_passages_are_equal_but_for_case_unicode_form_and_white_space_around() -
     assert key_of_passage("Ｓtraße ") == key_of_passage("STRASSE")
     assert key_of_passage("\ufeffStraße") == key_of_passage("Straße")
     assert key_of_passage("Strasse 1") != key_of_passage("Strasse 2")
+
+
+def test_a_question_is_equal_to_questions_alone() -> None:
+    """A passage that asks what a question asks does not answer it."""
+    assert key_of_question("Was? ") == key_of_question("WAS?")
+    assert key_of_question("Was?") != key_of_passage("Was?")

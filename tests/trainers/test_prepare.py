@@ -75,9 +75,11 @@ def test_a_language_counts_where_question_and_passage_are_there(tmp_path: Path) 
     assert dataset["empty"] == 2
 
 
-def test_rows_of_a_source_or_an_equal_passage_are_one_group(tmp_path: Path) -> None:
-    def row(name: str, language: str, passage: str, source: str | None = None) -> dict[str, Any]:
-        return record(name, {language: f"{name}?"}, {language: passage}, source)
+def test_rows_of_a_source_or_an_equal_text_are_one_group(tmp_path: Path) -> None:
+    def row(
+        name: str, language: str, passage: str, source: str | None = None, question: str = ""
+    ) -> dict[str, Any]:
+        return record(name, {language: question or f"{passage}?"}, {language: passage}, source)
 
     one = [
         row("0", "de", "Straße", "s"),
@@ -90,6 +92,8 @@ def test_rows_of_a_source_or_an_equal_passage_are_one_group(tmp_path: Path) -> N
         row("0", "de", "STRASSE", "t"),  # another data set's "t" is another source
         row("1", "en", "1"),  # ① after NFKC
         row("2", "en", "lone"),
+        row("3", "de", "another answer", question="LONE?"),  # "lone" answers it too
+        row("4", "de", "LONE?"),  # a passage, not a question
     ]
     data = prepared(
         tmp_path / "home", jsonl(tmp_path / "1.jsonl", one), jsonl(tmp_path / "2.jsonl", two)
@@ -97,7 +101,7 @@ def test_rows_of_a_source_or_an_equal_passage_are_one_group(tmp_path: Path) -> N
     groups: dict[int, set[int]] = {}
     for place, group in enumerate(data.group.tolist()):
         groups.setdefault(group, set()).add(place)
-    assert sorted(groups.values(), key=min) == [{0, 1, 2, 5}, {3}, {4, 6}, {7}]
+    assert sorted(groups.values(), key=min) == [{0, 1, 2, 5}, {3}, {4, 6}, {7, 8}, {9}]
     assert data.datasets[0].languages["de"].sources == 1
     assert data.datasets[0].languages["en"].sources == 3
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from command import Desk
 from lareqa_files import LANGUAGES, write_lareqa
+from safetensors.numpy import load_file, save_file
+from tiny_transformers import write_xlmr
 
 QUICK = ("--set", "training.max_steps=8", "--set", "validation.every=4", "--cache-dir", "cache")
 SMALL = ("--set", "model.vocabulary=3000", "--set", "model.dimension=16", *QUICK)
@@ -69,6 +72,22 @@ def test_held_out_articles_are_a_task_of_their_own(desk):
     other = reproduce(desk, *again, "--set", "training.scale=30")
     assert other.code == 2
     assert "was trained by another recipe, or on other data" in other.err
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_leaves_the_others_going(desk):
+    """From weights that are no numbers, none can succeed: each is tried and said to fail."""
+    file = write_xlmr(desk.root / "base") / "model.safetensors"
+    held = load_file(file)
+    name = next(each for each in held if each.endswith("word_embeddings.weight"))
+    save_file({**held, name: np.full_like(held[name], np.nan)}, file, metadata={"format": "pt"})
+    more = ("--data", "sample", "--weights", "base", "--seeds", "1", "--tasks", "xquad-r")
+    batch = ("--set", "training.batch_size=8", "--set", "data.against=[]")
+    done = desk.do("reproduce", "--recipe", "xlmr", *more, *batch, *QUICK, *CPU)
+    assert done.code == 4, done.err
+    for sampler in ("mono", "cross", "hybrid"):
+        assert f"xlmr-{sampler}-s0 × training: the loss is nan" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.slow

@@ -64,6 +64,7 @@ def test_a_trained_folder_says_how_it_came_about_and_is_evaluated(desk: Desk) ->
     assert done.code == 0, done.err
     folder = desk.root / "checkpoints" / "tiny-hybrid"
     assert done.out == f"tiny-hybrid is trained: {folder}\n"
+    assert "compared with the samples of xquad-r, as their files are not here" in done.err
     about = json.loads((folder / "training.json").read_text("utf-8"))
     assert about["steps"] == 12
     assert [each["step"] for each in about["curve"] if "eval_loss" in each] == [4, 8, 12]
@@ -233,6 +234,8 @@ def test_data_that_is_evaluated_on_is_refused_unless_allowed(desk: Desk) -> None
         (["--set", "training.batchsize=3"], "no key training.batchsize"),
         (["--set", "model.base=laser"], "laser"),
         (["--set", "training.mini_batch=4"], "computed at once"),
+        (["--set", "training.report_to=nobody"], "nothing is called 'nobody'"),
+        (["--set", "training.report_to=wandb"], "pip install wandb"),
         (["--data", "jsonl:alphabet.jsonl"], "more than 300 different characters"),
     ],
 )
@@ -248,7 +251,7 @@ def test_the_recipe_is_shown_before_it_is_trained(desk: Desk) -> None:
     done = desk.do("train", "xlmr-cross", "--data", "jsonl:rows.jsonl", "--show")
     assert done.code == 0
     assert 'batches = "cross"' in done.out
-    assert 'train = ["jsonl:rows.jsonl"]' in done.out
+    assert f'train = ["jsonl:{desk.root}/rows.jsonl"]' in done.out
 
 
 @pytest.mark.slow
@@ -274,6 +277,29 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(desk: Desk) -> 
     assert done.code == 0, done.err
     about = json.loads((desk.root / "checkpoints/tiny-hybrid/training.json").read_text("utf-8"))
     assert (about["steps"], about["best_step"]) == (8, 4)
+
+
+def test_data_that_is_good_for_one_kind_of_batches_is_validated_by_that_kind(desk: Desk) -> None:
+    (desk.root / "sentences").mkdir()
+    for language in ("de", "en"):
+        lines = [f"{language} sentence {number}" for number in range(90)]
+        (desk.root / "sentences" / f"{language}.txt").write_text("\n".join(lines), "utf-8")
+    done = trained(desk, "tiny-cross", "--data", "sentences:sentences")
+    assert done.code == 0, done.err
+    apart = [both(f"{language}{n}", language) for language in ("de", "en") for n in range(90)]
+    write_jsonl(desk.root / "apart.jsonl", apart)
+    done = trained(desk, "tiny-mono", "--data", "jsonl:apart.jsonl")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.slow
+def test_who_waits_for_the_same_training_finds_it_done(desk: Desk) -> None:
+    both_at_once = [desk.start("train", "tiny-hybrid", *arguments()) for _ in range(2)]
+    ended = [(each.communicate(timeout=300)[1], each.returncode) for each in both_at_once]
+    assert sorted(code for _, code in ended) == [0, 2], ended
+    (late,) = [err for err, code in ended if code == 2]
+    assert "is trained already" in late
+    assert weights(desk)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -112,10 +112,9 @@ def train(
     mlir_harness train RECIPE ...
     """
     del debug  # the program itself looks for it
-    from mlir_trainers import recipe as recipes
-    from mlir_trainers import toml
+    from mlir_trainers import recipe_files, toml
 
-    chosen = recipes.given(recipe, changes, train_on, validation)
+    chosen = recipe_files.given(recipe, changes, train_on, validation)
     if show:
         click.echo(toml.dumps(chosen.as_dict()), nl=False)
         return

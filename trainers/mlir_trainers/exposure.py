@@ -50,12 +50,13 @@ def exposed(
 
     Args:
         folder: of the record.
-        tasks: to look at; those whose data is not on this machine are noted.
+        tasks: to look at; those whose data is not on this machine are noted, as are those of
+            which only the sample is.
         reporter: told of them.
         data_dir: folder with a folder for each task, or with the files of the only one.
         cache: of fetched files.
     """
-    found = []
+    found, samples = [], []
     for task in tasks:
         # A folder of one task's files would be taken for every other's of the same layout.
         own = data_dir if data_dir and (len(tasks) == 1 or (data_dir / task).is_dir()) else None
@@ -64,10 +65,17 @@ def exposed(
         except (Unavailable, DataError) as error:
             reporter.note(f"{task}: not compared with the training data: {error.message}")
             continue
+        if seen.sample:
+            samples.append(task)
         if seen.contaminated:
             sides = [
                 f"{sum(side.found.values())} of {sum(side.of.values())} {name}"
                 for name, side in (("queries", seen.queries), ("documents", seen.documents))
             ]
             found.append(f"{task}: {', '.join(sides)}")
+    if samples:
+        where = f"not in {data_dir}" if data_dir else "not here (--data-dir says where they are)"
+        reporter.note(
+            f"compared with the samples of {', '.join(samples)}, as their files are {where}"
+        )
     return found

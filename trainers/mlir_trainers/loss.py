@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     MultipleNegativesRankingLoss,
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
 
 class NotFinite(Exception):
-    """The loss is NaN or infinite: training cannot go on."""
+    """The loss is NaN or infinite: training cannot go on.
+
+    Attributes:
+        learning: it is the loss of a batch that was learnt from, not of the validation set.
+    """
+
+    def __init__(self, message: str, *, learning: bool) -> None:
+        super().__init__(message)
+        self.learning = learning
 
 
 class WatchedLoss(nn.Module):
@@ -31,7 +40,9 @@ class WatchedLoss(nn.Module):
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         value: Tensor = self.loss(features, labels)
         if not value.isfinite():
-            raise NotFinite(f"the loss is {value.item()}")
+            learning = torch.is_grad_enabled()
+            what = "the loss" if learning else "the validation loss"
+            raise NotFinite(f"{what} is {value.item()}", learning=learning)
         return value
 
     def get_config_dict(self) -> dict[str, Any]:

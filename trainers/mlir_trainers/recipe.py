@@ -1,14 +1,11 @@
-"""Recipes: everything that decides a training, in TOML, checked before anything is read."""
+"""Recipes: everything that decides a training, checked before anything is read."""
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from importlib import resources
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from mlir_harness.errors import UsageError
@@ -40,7 +37,7 @@ class Data:
     """What is learnt from.
 
     Attributes:
-        train: sources, as FORMAT:PATH or as tables.
+        train: sources, as FORMAT:PATH or as tables; see `sources.from_table`.
         languages: BCP-47 tags to keep; () for all.
         against: tasks whose data must not be among the training texts.
     """
@@ -69,7 +66,7 @@ class Training:
         gradient_checkpointing: compute activations twice, to hold fewer.
         workers: processes that read texts ahead.
         seed: of weights, batches and dropout.
-        report_to: as transformers calls them: "tensorboard", "wandb".
+        report_to: "tensorboard", "wandb", or both.
     """
 
     batches: str | float = "hybrid"
@@ -101,7 +98,8 @@ class Validation:
     Attributes:
         data: sources; () to carve a share out of the training data.
         share: of the training data's sources, carved out if there is no `data`.
-        alpha: of the validation batches; where the data is in one language they are monolingual.
+        alpha: of the validation batches, unless the data is good for one kind only: rows in one
+            language each, or parallel sentences.
         batches: at most so many.
         every: steps between validations.
         patience: validations without a lower loss after which training stops; 0 for never.
@@ -167,73 +165,18 @@ _LIMITS = {  # key -> lowest, highest
     "validation.every": (1, 10**9),
     "validation.patience": (0, 1_000_000),
 }
-_CHOICES = {"training.precision": ("fp32", "bf16")}
-
-
-def bundled() -> list[str]:
-    """Names of the recipes that come with the package: each model with each way to mix batches."""
-    files = resources.files("mlir_trainers.recipes").iterdir()
-    models = sorted(file.name.removesuffix(".toml") for file in files if file.name[-5:] == ".toml")
-    return [f"{model}-{batches}" for model in models for batches in mixture.NAMED]
-
-
-def load(name: str, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe of a name, or in a file, with changes.
-
-    Args:
-        name: of a bundled recipe, or the path of a TOML file.
-        changes: "training.learning_rate=1e-4", applied in their order.
-
-    Raises:
-        UsageError: there is no such recipe, a key is unknown, or a value is out of range.
-    """
-    content, origin = _read(name)
-    for change in changes:
-        _apply(content, change)
-    return checked(content, origin)
-
-
-def given(
-    name: str, changes: Sequence[str], train: Sequence[str], validation: Sequence[str]
-) -> Recipe:
-    """The recipe with other data, where there is any.
-
-    Args:
-        name, changes: see `load`.
-        train, validation: sources that take the place of the recipe's.
-
-    Raises:
-        UsageError: see `load`.
-    """
-    recipe = load(name, changes)
-    if train:
-        recipe = replace(recipe, data=replace(recipe.data, train=tuple(train)))
-    if validation:
-        recipe = replace(recipe, validation=replace(recipe.validation, data=tuple(validation)))
-    return recipe
-
-
-def _read(name: str) -> tuple[dict[str, Any], str]:
-    """What a recipe says, and how to call it in messages."""
-    if name in bundled():
-        model, _, batches = name.rpartition("-")
-        file = resources.files("mlir_trainers.recipes").joinpath(f"{model}.toml")
-        content = tomllib.loads(file.read_text("utf-8"))
-        content["name"] = name
-        content.setdefault("training", {})["batches"] = batches
-        return content, f"recipe {name}"
-    if not name.endswith(".toml"):
-        close = get_close_matches(name, bundled(), 1)
-        known = f"Did you mean {close[0]}?" if close else f"There are {', '.join(bundled())}."
-        raise UsageError(f"there is no recipe {name!r}", f"{known} Or name a .toml file.")
-    try:
-        content = tomllib.loads(Path(name).read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{name} is not TOML: {error}", "Mend the line it names.") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the recipe {name}: {error}", "Check the path.") from None
-    content.setdefault("name", Path(name).stem)
-    return content, name
+_CHOICES = {
+    "training.precision": ("fp32", "bf16"),
+    "training.schedule": (  # those of transformers that need no arguments of their own
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "polynomial",
+        "constant",
+        "constant_with_warmup",
+        "inverse_sqrt",
+    ),
+}
 
 
 def checked(content: Mapping[str, Any], origin: str) -> Recipe:
@@ -249,32 +192,20 @@ def checked(content: Mapping[str, Any], origin: str) -> Recipe:
             "Use letters, digits, - and _.",
         )
     mixture.alpha(recipe.training.batches)
-    return recipe
-
-
-def _apply(content: dict[str, Any], change: str) -> None:
-    """Put one `key=value` into nested mappings; a value that is no TOML is a string."""
-    key, found, value = change.partition("=")
-    if not found or not key.strip():
+    model = recipe.model
+    if model.base == "transformer" and model.dimension % model.heads:
         raise UsageError(
-            f"--set {change}: it is not KEY=VALUE", "Like training.learning_rate=1e-4."
+            f"{origin}: model.dimension is {model.dimension}, not a multiple of model.heads, "
+            f"{model.heads}",
+            "Change one of them.",
         )
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    *tables, last = key.strip().split(".")
-    for table in tables:
-        content = content.setdefault(table, {})
-        if not isinstance(content, dict):
-            raise UsageError(f"--set {change}: {table} is not a table", _keys(""))
-    content[last] = parsed
+    return recipe
 
 
 def _made(kind: Any, content: Any, prefix: str, origin: str) -> Any:
     """A dataclass from a mapping, its values held against their types and limits."""
     if not isinstance(content, Mapping):
-        raise UsageError(f"{origin}: {prefix.rstrip('.')} is not a table", _keys(""))
+        raise UsageError(f"{origin}: {prefix.rstrip('.')} is not a table", keys())
     known = {each.name: each for each in fields(kind)}
     types = get_type_hints(kind)
     values: dict[str, Any] = {}
@@ -284,7 +215,7 @@ def _made(kind: Any, content: Any, prefix: str, origin: str) -> Any:
             close = get_close_matches(key, _every(), 1)
             raise UsageError(
                 f"{origin}: there is no key {key}",
-                f"Did you mean {close[0]}?" if close else _keys(prefix),
+                f"Did you mean {close[0]}?" if close else keys(prefix),
             )
         if dataclasses.is_dataclass(types[name]):
             values[name] = _made(types[name], value, f"{key}.", origin)
@@ -299,6 +230,11 @@ def _value(kind: Any, value: Any, key: str, origin: str) -> Any:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
             raise UsageError(f"{origin}: {key} is {value!r}, not a list", f'{key} = ["…", "…"]')
+        for each in items:
+            if not isinstance(each, str | Mapping if Any in allowed else str):
+                raise UsageError(
+                    f"{origin}: {key} holds {each!r}, which is no string", f'{key} = ["…", "…"]'
+                )
         return tuple(items)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -327,6 +263,7 @@ def _every() -> list[str]:
     ]
 
 
-def _keys(prefix: str) -> str:
-    keys = [key for key in _every() if key.startswith(prefix)]
-    return f"Keys: {', '.join(keys or _every())}."
+def keys(prefix: str = "") -> str:
+    """The keys that begin with a prefix, or all, for the hint of an error."""
+    found = [key for key in _every() if key.startswith(prefix)]
+    return f"Keys: {', '.join(found or _every())}."

@@ -67,11 +67,7 @@ def run(
         HarnessError: see `training.train`.
     """
     folder = places.output / recipe.name
-    if (folder / "modules.json").is_file() and not fresh:
-        raise UsageError(
-            f"{recipe.name} is trained already: {folder}",
-            "Train anew with --fresh, or under another name with --set name=NAME.",
-        )
+    _refuse_trained(folder, fresh=fresh)
     weights = _weights(recipe, places)
     train, validation = data(recipe, places, reporter)
     work = places.output / f".training-{recipe.name}"
@@ -84,6 +80,7 @@ def run(
         training.train(job, reporter)
         return folder
     with files.locked("a training", work / "lock", _HINT, lambda: reporter.note(busy)):
+        _refuse_trained(folder, fresh=fresh)  # by the process that was waited for
         _own(work, identity, fresh=fresh)
         record = exposure.record((train, validation), work)
         found = exposure.exposed(
@@ -98,8 +95,16 @@ def run(
         files.replace_file(work / _READY, identity.encode())
         outcome = training.train(job, reporter)
         finish.finish(job, outcome, record, found, folder)
-    shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)  # locked: the next process makes its own
     return folder
+
+
+def _refuse_trained(folder: Path, *, fresh: bool) -> None:
+    if (folder / "modules.json").is_file() and not fresh:
+        raise UsageError(
+            f"{folder.name} is trained already: {folder}",
+            "Train anew with --fresh, or under another name with --set name=NAME.",
+        )
 
 
 def data(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlir_harness import files
 from mlir_harness.errors import HarnessError, Unavailable, UsageError
 from mlir_trainers import checkpoints, models, processes, watch
-from mlir_trainers.batching.pools import largest_batch, pools
+from mlir_trainers.batching.pools import largest_batch, monolingual, pools
 from mlir_trainers.parallel.data import ParallelData
 from mlir_trainers.recipe import Recipe
 
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
     from mlir_trainers.batching.pairs import PairDataset
+
+
+# What transformers reports progress to -> packages, one of which it takes.
+_REPORTERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,17 @@ class Outcome:
     curve: tuple[dict[str, float], ...]
 
 
+class Diverged(HarnessError):
+    """The loss is no number; the batch is saved."""
+
+
 def train(job: Job, reporter: watch.Reporter) -> Outcome:
     """Train, from the last checkpoint in the work folder if there is one.
 
     Raises:
-        HarnessError: the loss is no number (the batch is saved), the disk is full (the last
-            good checkpoint stays), batches cannot be filled, or there is no model in the weights.
+        Diverged: the loss is no number.
+        HarnessError: the disk is full (the last good checkpoint stays), batches cannot be
+            filled, or there is no model in the weights.
     """
     from safetensors import SafetensorError
 
@@ -77,10 +89,14 @@ def train(job: Job, reporter: watch.Reporter) -> Outcome:
     try:
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     except NotFinite as error:
-        saved = watch.save_batch(job.work, pairs, training.batch_size, trainer.state)
-        raise HarnessError(
-            f"{error} at step {trainer.state.global_step + 1}; the batch is in {saved}",
-            "Look at its texts, or lower training.learning_rate, or use training.precision=fp32.",
+        steps, hint = trainer.state.global_step, "lower training.learning_rate, or use fp32."
+        if not error.learning:
+            raise Diverged(f"{error} after {steps} steps", f"Train anew: {hint}") from error
+        with files.writing("the batch whose loss is no number", job.work, "Free some space."):
+            saved = watch.save_batch(job.work, pairs, training.batch_size, trainer.state)
+        raise Diverged(
+            f"{error} at step {steps + 1}; the batch is in {saved}",
+            f"Look at its texts, or {hint}",
         ) from error
     except (OSError, SafetensorError, RuntimeError) as error:
         if not checkpoints.failed_to_write(error):
@@ -103,6 +119,7 @@ def check(job: Job) -> None:
 
     Raises:
         DataError, UsageError: see `pools`; or a static model is to learn in parts of a batch.
+        Unavailable: a package that progress is to be reported to is not installed.
     """
     training = job.recipe.training
     if training.mini_batch and job.recipe.model.base == "static":
@@ -112,6 +129,23 @@ def check(job: Job) -> None:
         )
     pools(job.train, training.batch_size, training.alpha)
     _validation(job)
+    _check_reports(training.report_to)
+
+
+def _check_reports(named: Sequence[str]) -> None:
+    """Raise unless progress can be reported as it was asked for."""
+    for name in named:
+        packages = _REPORTERS.get(name)
+        if packages is None:
+            raise UsageError(
+                f"training.report_to: nothing is called {name!r}",
+                f"One of {', '.join(_REPORTERS)}.",
+            )
+        if not any(map(find_spec, packages)):
+            raise Unavailable(
+                f"training.report_to: {name} is not installed",
+                f"pip install {packages[0]}, or leave it out.",
+            )
 
 
 def _validation(job: Job) -> tuple[float, int]:
@@ -120,7 +154,7 @@ def _validation(job: Job) -> tuple[float, int]:
     Raises:
         UsageError: there is too little of it.
     """
-    alpha = job.recipe.validation.alpha if len(job.validation.languages) > 1 else 1.0
+    alpha = _feasible(job.recipe.validation.alpha, job.validation)
     size = largest_batch(job.validation, alpha, at_most=job.recipe.training.batch_size)
     if size < 2:
         raise UsageError(
@@ -128,6 +162,13 @@ def _validation(job: Job) -> tuple[float, int]:
             "Give more of it with --validation, or raise validation.share.",
         )
     return alpha, size
+
+
+def _feasible(alpha: float, data: ParallelData) -> float:
+    """The share of monolingual batches, unless the data is good for one kind only."""
+    if not any(each.crossing.rows for each in data.datasets):
+        return 1.0
+    return alpha if monolingual(data) else 0.0
 
 
 def _pairs(data: ParallelData, alpha: float, seed: int, **more: Any) -> PairDataset:

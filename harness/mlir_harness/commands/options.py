@@ -65,6 +65,15 @@ def data(command: _Command) -> _Command:
     )
 
 
+def baseline(command: _Command) -> _Command:
+    """Which encoder of a run others are marked against."""
+    return click.option(
+        "--baseline",
+        metavar="NAME",
+        help="Mark what is better or worse than this encoder of the run, and significantly so.",
+    )(command)
+
+
 def source(command: _Command) -> _Command:
     """Real data or the sample."""
     return click.option(
@@ -127,8 +136,8 @@ def encoding(command: _Command) -> _Command:
     )
 
 
-def scoring(*, depth: int | None = None) -> Callable[[_Command], _Command]:
-    """How ranks and measures are made; `depth` is the default, None for the task's own."""
+def scoring(*, depth: str = "the task's own") -> Callable[[_Command], _Command]:
+    """How ranks and measures are made; `depth` says what stands for None."""
 
     def add(command: _Command) -> _Command:
         return _with(
@@ -151,14 +160,21 @@ def scoring(*, depth: int | None = None) -> Callable[[_Command], _Command]:
                 "--depth",
                 type=click.IntRange(10, 2000),
                 metavar="K",
-                default=depth,
-                show_default=depth is not None,
-                help="Documents per query kept with the results"
-                + ("; default the task's own." if depth is None else "."),
+                help=f"Documents per query kept with the results; default {depth}.",
             ),
         )
 
     return add
+
+
+def reference(command: _Command) -> _Command:
+    """Which published figures stand beside results."""
+    return names(
+        "--reference",
+        "Show published figures below ours where the protocol is the same, and say why not where "
+        "it is not: 'published' for all, or names of `mlir-harness list references`.",
+        metavar="published",
+    )(command)
 
 
 def places(command: _Command) -> _Command:

@@ -55,6 +55,7 @@ class Exposure:
         queries, documents: those that the settings use.
         trained: language -> number of training texts.
         unseen: languages of the settings that no training text was in.
+        sample: the data is a bundled sample, which says nothing of the real one.
     """
 
     record: str
@@ -62,6 +63,7 @@ class Exposure:
     documents: Side
     trained: Mapping[str, int]
     unseen: tuple[str, ...]
+    sample: bool = False
 
     @property
     def contaminated(self) -> bool:
@@ -110,6 +112,7 @@ def check(
         ),
         dict(record.languages),
         tuple(language for language in asked if _primary(language) not in trained),
+        retrieval.provenance.sample,
     )
 
 

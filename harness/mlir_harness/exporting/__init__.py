@@ -1,1 +1,1 @@
-"""Topics, judgements and runs in the formats of other tools."""
+"""Tasks, runs and scores in the formats of papers and other tools."""

@@ -32,7 +32,8 @@ def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]
     """The pools of `data`: each data set that can fill a batch alone, and the others together.
 
     A batch comes from one pool, so that its negatives are alike. A data set is small if it lacks
-    a batch of sources in one of its languages, or across them.
+    a batch of sources in one of its languages, or across them. Languages that only parallel
+    sentences are in take no part in monolingual batches.
 
     Args:
         data: prepared rows.
@@ -60,8 +61,14 @@ def pools(data: ParallelData, batch_size: int, share: float) -> tuple[Pool, ...]
         else:
             small[dataset.monolingual].append(dataset)
     found += [_pool(datasets) for datasets in small.values() if datasets]
-    _check(found, data.languages, batch_size, share)
+    _check(found, data, batch_size, share)
     return tuple(found)
+
+
+def monolingual(data: ParallelData) -> tuple[int, ...]:
+    """Numbers of the languages in which questions and passages differ: those of X-X batches."""
+    held = {name for dataset in data.datasets if dataset.monolingual for name in dataset.languages}
+    return tuple(number for number, name in enumerate(data.languages) if name in held)
 
 
 def largest_batch(data: ParallelData, share: float, *, at_most: int) -> int:
@@ -75,7 +82,15 @@ def largest_batch(data: ParallelData, share: float, *, at_most: int) -> int:
     whole = _pool(data.datasets)
     held = list(whole.languages.values()) if share > 0 else []
     held += [whole.crossing] if share < 1 else []
-    return min([at_most, data.ids, *(each.sources for each in held)])
+    size = min([at_most, data.ids, *(each.sources for each in held)])
+    while size > 0:
+        try:
+            pools(data, size, share)
+        except DataError:  # data sets of two kinds are not drawn together: none may hold so many
+            size -= 1
+        else:
+            break
+    return size
 
 
 def _fills(dataset: DataSet, batch_size: int, share: float) -> bool:
@@ -101,16 +116,22 @@ def _sum(held: Sequence[Held]) -> Held:
     return Held(sum(each.rows for each in held), sum(each.sources for each in held))
 
 
-def _check(found: Sequence[Pool], languages: Sequence[str], batch_size: int, share: float) -> None:
-    if share > 0:
-        for language in languages:
-            best = max(pool.languages.get(language, Held(0, 0)).sources for pool in found)
-            if best < batch_size:
-                raise DataError(
-                    f"{language} has passages of {best} sources that answer questions in it: a "
-                    f"monolingual batch needs {batch_size}",
-                    _SMALLER,
-                )
+def _check(found: Sequence[Pool], data: ParallelData, batch_size: int, share: float) -> None:
+    spoken = [data.languages[number] for number in monolingual(data)]
+    if share > 0 and not spoken:
+        raise DataError(
+            "every passage is its question, as of parallel sentences: there is nothing to learn "
+            "within a language",
+            "Train cross (alpha 0), or add questions with passages that answer them.",
+        )
+    for language in spoken if share > 0 else ():
+        best = max(pool.languages.get(language, Held(0, 0)).sources for pool in found)
+        if best < batch_size:
+            raise DataError(
+                f"{language} has passages of {best} sources that answer questions in it: a "
+                f"monolingual batch needs {batch_size}",
+                _SMALLER,
+            )
     if share < 1 and max(pool.crossing.sources for pool in found) < batch_size:
         best = max(pool.crossing.sources for pool in found)
         raise DataError(

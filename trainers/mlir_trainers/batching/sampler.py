@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from mlir_harness.types import BoolArray, IntArray
-from mlir_trainers.batching.pools import Pool, pools
+from mlir_trainers.batching.pools import Pool, monolingual, pools
 from mlir_trainers.batching.walk import Walk
 from mlir_trainers.parallel.data import Held, ParallelData
 
@@ -95,13 +95,14 @@ class HybridBatches:
             length = min(length, at_most)
         self._length = max(1, length // processes) * processes
         self._pools = pools(data, batch_size, alpha)
+        self._spoken = monolingual(data)
         names = data.languages
         self._within = {
             language: _shares(
                 [pool.languages.get(name, Held(0, 0)) for pool in self._pools], batch_size
             )
             for language, name in enumerate(names)
-            if alpha > 0
+            if alpha > 0 and language in self._spoken
         }
         self._across = _shares([pool.crossing for pool in self._pools], batch_size)
 
@@ -119,7 +120,7 @@ class HybridBatches:
         languages = len(self._data.languages)
         for number in range(self._length):
             if draw.random() < self._alpha:
-                language = int(draw.integers(languages))
+                language = self._spoken[int(draw.integers(len(self._spoken)))]
                 pool = int(draw.choice(len(self._pools), p=self._within[language]))
                 rows = walks.within(pool, language).take(self.batch_size)
                 asked = answered = np.full(self.batch_size, language)

@@ -1,4 +1,4 @@
-"""Which rows share a source or a passage: numbers that are equal for rows that must part."""
+"""Which rows share a source or a text: numbers that are equal for rows that must part."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ _BUCKETS = 16  # files that keys are spread over; one is held at a time
 
 def key_of_passage(text: str) -> int:
     """The same for the same passage, whatever its language, case, Unicode form or margins."""
-    bare = normalize("NFKC", text).casefold().strip().strip("\ufeff")
-    return xxhash.xxh3_64_intdigest(bare.encode())
+    return xxhash.xxh3_64_intdigest(_bare(text).encode())
+
+
+def key_of_question(text: str) -> int:
+    """The same for the same question: what answers it in one row answers it in the other."""
+    return xxhash.xxh3_64_intdigest(f"\1{_bare(text)}".encode())
 
 
 def key_of_source(dataset: int, source: str) -> int:
     """The same for the same source of the same data set."""
     return xxhash.xxh3_64_intdigest(f"\0{dataset}\0{source}".encode())
+
+
+def _bare(text: str) -> str:
+    return normalize("NFKC", text).casefold().strip().strip("\ufeff")
 
 
 class Keys:

@@ -21,14 +21,14 @@ from mlir_harness.files import locked
 from mlir_harness.types import BoolArray, IntArray
 from mlir_trainers.parallel.content import content
 from mlir_trainers.parallel.data import CHUNK, SCHEMA, Held
-from mlir_trainers.parallel.groups import Keys, key_of_passage, key_of_source
+from mlir_trainers.parallel.groups import Keys, key_of_passage, key_of_question, key_of_source
 from mlir_trainers.parallel.reading import quoted
 from mlir_trainers.parallel.rows import Row
 from mlir_trainers.parallel.sources import Source, distinct
 from mlir_trainers.parallel.spool import Spool
 
 _NO_ROOM = "Free some space, or name another folder."
-_READER = 2  # raised when other rows come of the same files
+_READER = 3  # raised when other rows come of the same files
 
 
 def _untold(message: str) -> None:
@@ -42,8 +42,8 @@ def prepare(
 
     A row's language counts where both question and passage are there; blank texts are missing.
     What has only one of them is left out and counted, as are rows without any language. Rows
-    whose passages are equal in any language, or of one source, get one group. Memory does not
-    grow with the texts: it takes about 100 bytes a row.
+    whose questions or passages are equal in any language, or of one source, get one group. Memory
+    does not grow with the texts: it takes about 100 bytes a row.
 
     Args:
         sources: what to read; those called alike are numbered.
@@ -200,6 +200,9 @@ def _read(
             continue
         found.differs |= any(question != passage for question, passage in pairs.values())
         pending += ((key_of_passage(passage), spool.rows) for _, passage in pairs.values())
+        pending += (
+            (key_of_question(q), spool.rows) for q, passage in pairs.values() if q != passage
+        )
         if row.source is not None:
             pending.append((key_of_source(number, row.source), spool.rows))
         found.ids.append(_hash(row.id))

@@ -38,12 +38,17 @@ def bounds(
         values = values.pooled()
     generator = np.random.default_rng(seed)
     seeds, _, clusters = values.sums.shape
-    found = []
+    found, deviations = [], []
     for count in sums.blocks(draws, clusters):
         drawn_seeds = sums.drawn(generator, count, seeds)
         replicate = replicates(values, drawn_seeds, sums.drawn(generator, count, clusters))
-        found.append(replicate + _stretch(values.means(), drawn_seeds))
-    low, high = np.quantile(np.concatenate(found), (lower, upper))
+        found.append(replicate)
+        deviations.append(_deviation(values.means(), drawn_seeds))
+    replicate, deviation = np.concatenate(found), np.concatenate(deviations)
+    low, high = (
+        np.quantile(replicate + (_stretch(seeds, level) - 1) * deviation, level)
+        for level in (lower, upper)
+    )
     return float(low), float(high)
 
 
@@ -67,20 +72,23 @@ def replicates(values: Sums, seeds: DoubleArray, clusters: DoubleArray) -> Doubl
     return sums.averages(means)
 
 
-def _stretch(by_seed: DoubleArray, drawn: DoubleArray) -> DoubleArray:
-    """What is added to replicates because a bootstrap of few seeds is too narrow: (draws,).
+def _deviation(by_seed: DoubleArray, drawn: DoubleArray) -> DoubleArray:
+    """How far the mean of the drawn seeds lies from that of all: (draws,)."""
+    deviation: DoubleArray = drawn @ (by_seed - by_seed.mean()) / len(by_seed)
+    return deviation
+
+
+def _stretch(seeds: int, level: float) -> float:
+    """By what deviations between seeds are stretched, as a bootstrap of few is too narrow.
 
     The variance of n resampled values is (n − 1)/n of what it should be, and quantiles of few
-    normal values are Student's: deviations between seeds are stretched by both.
+    normal values are Student's.
     """
     from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped,unused-ignore]
 
-    count = len(by_seed)
-    if count < 2:
-        return np.zeros(len(drawn))
-    factor = float(stdtrit(count - 1, 0.95) / ndtri(0.95)) * (count / (count - 1)) ** 0.5
-    stretched: DoubleArray = (factor - 1) * (drawn @ (by_seed - by_seed.mean())) / count
-    return stretched
+    if seeds < 2:
+        return 1.0
+    return float(stdtrit(seeds - 1, level) / ndtri(level) * (seeds / (seeds - 1)) ** 0.5)
 
 
 def spread(values: Sequence[float]) -> float:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_harness.errors import UsageError
-from mlir_trainers import recipe as recipes
-from mlir_trainers import toml
+from mlir_trainers import recipe_files, toml
 from mlir_trainers.batching import mixture
 from mlir_trainers.recipe import Recipe
 from mlir_trainers.reproduce.claims import SAMPLERS
@@ -59,7 +58,7 @@ def trainings(
     Args:
         model: the recipes `model`-mono, -cross and -hybrid, or a TOML file.
         seeds: how many; they are 0, 1, …
-        changes: as of `recipe.load`.
+        changes: as of `recipe_files.load`.
         train, validation: sources that take the place of the recipes'.
         against: tasks to which the recipes' `data.against` is restricted; None for no restriction.
         apart: a task a part of whose data is trained on, on purpose; it is left out of them, as
@@ -68,7 +67,7 @@ def trainings(
     Raises:
         UsageError: there is no such recipe, or a change is of what a reproduction sets itself.
     """
-    if model in recipes.bundled():
+    if model in recipe_files.bundled():
         raise UsageError(
             f"{model} is one of three recipes that are compared",
             f"Name them together: --recipe {model.rpartition('-')[0]}.",
@@ -80,27 +79,26 @@ def trainings(
     found = []
     for seed in range(seeds):
         for sampler in SAMPLERS:
-            recipe = _recipe(model, sampler, seed, changes)
+            held = recipe_files.given(
+                model if model.endswith(".toml") else f"{model}-{sampler}",
+                changes,
+                train,
+                validation,
+            )
+            recipe = _seeded(held, sampler, seed)
             compared = tuple(
                 each
                 for each in recipe.data.against
                 if each != apart and (against is None or each in against)
             )
             data = replace(recipe.data, against=compared)
-            if train:
-                data = replace(data, train=tuple(train))
-            chosen = recipe.validation
-            if validation:
-                chosen = replace(chosen, data=tuple(validation))
-            found.append(Training(sampler, seed, replace(recipe, data=data, validation=chosen)))
+            found.append(Training(sampler, seed, replace(recipe, data=data)))
     return tuple(found)
 
 
-def _recipe(model: str, sampler: str, seed: int, changes: Sequence[str]) -> Recipe:
-    of_file = model.endswith(".toml")
-    held = recipes.load(model if of_file else f"{model}-{sampler}", changes)
-    name = f"{stem(held.name)}-{sampler}-s{seed}"
-    return replace(held, name=name, training=replace(held.training, batches=sampler, seed=seed))
+def _seeded(recipe: Recipe, sampler: str, seed: int) -> Recipe:
+    name = f"{stem(recipe.name)}-{sampler}-s{seed}"
+    return replace(recipe, name=name, training=replace(recipe.training, batches=sampler, seed=seed))
 
 
 def alphas(given: str) -> tuple[float, ...]:

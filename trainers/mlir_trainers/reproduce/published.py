@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
+from mlir_harness import references
 from mlir_harness.api import CellResult
+from mlir_harness.references import Figure, Source, Table
 from mlir_trainers.reproduce.claims import (
     CLAIMS,
     MAIN,
-    RANK_DISTANCE,
     Claim,
     Difference,
     Finding,
@@ -22,6 +19,7 @@ from mlir_trainers.reproduce.claims import (
     judged,
 )
 
+_PAPER = "hybrid-batch"
 _DIGITS = 9  # differences of decimals, without what floating point adds to them
 
 
@@ -47,63 +45,65 @@ class Published:
         return next((each for each in self.findings if each.claim == claim), None)
 
 
-@cache
-def _figures() -> Mapping[str, Any]:
-    text = files("mlir_trainers.reproduce").joinpath("published.json").read_text("utf-8")
-    held: Mapping[str, Any] = json.loads(text)
+def _paper() -> Source:
+    (held,) = references.chosen([_PAPER])
     return held
 
 
 def source() -> str:
     """Where the figures are from."""
-    return str(_figures()["source"])
+    return _paper().source
 
 
 def everything() -> tuple[Published, ...]:
     """All figures, task by task."""
-    held = _figures()
-    return tuple(
-        Published(
-            task,
-            model,
-            held["models"][model],
-            about["measure"],
-            tuple(_found(claim, figures) for claim in CLAIMS),
-        )
-        for task, about in held["tasks"].items()
-        for model, figures in about["models"].items()
-    )
+    return tuple(each for table in _paper().tables for each in _of(table))
 
 
 def beside(cell: CellResult) -> tuple[tuple[Published, ...], str]:
     """The figures that a cell's may be set beside, and why there are none.
 
-    They may if the cell is of the whole task, under its own name, on its real data, in the
-    languages of the paper, and by its measure.
+    They may if the cell is of the whole protocol of the paper, and by its measure; the rule is
+    that of `mlir-harness run --reference`.
     """
-    about = _figures()["tasks"].get(cell.task)
-    if about is None:
+    found = references.match(cell, _paper())
+    if found is None:
         return (), "the paper has no figures of this name"
-    if cell.sample:
-        return (), "sample data"
-    if cell.main_measure != about["measure"]:
-        return (), f"the paper's measure is {about['measure']}"
-    own = [each for each in cell.settings if each.kind == "monolingual" and not each.variant]
-    languages = {each.query_language for each in own}
-    if languages != set(about.get("documents", about.get("languages", ()))):
-        return (), "the paper has other languages"
-    for each in own if "documents" in about else ():
-        expected = about["queries"][each.query_language], about["documents"][each.query_language]
-        if (each.queries + each.unanswerable, each.documents) != expected:
-            return (), f"other queries or documents than published, in {each.query_language}"
-    return tuple(each for each in everything() if each.task == cell.task), ""
+    table = found.table
+    if table is None or found.refusals:
+        return (), found.refusals[0].reason
+    if not found.whole:
+        return (), f"{len(table.languages)} languages published, fewer here"
+    if cell.main_measure != table.main:
+        return (), f"the paper's measure is {table.main}"
+    return _of(table), ""
 
 
-def _found(claim: Claim, figures: Mapping[str, Any]) -> Finding:
-    key = RANK_DISTANCE if claim.measure == RANK_DISTANCE else claim.kind
-    held: Mapping[str, Mapping[str, float]] = figures.get(key, {})
-    wanted: Collection[str] = ("mean",) if claim.scope is Scope.ALL else held.keys() - {"mean"}
-    rows = [held[name] for name in sorted(wanted) if name in held]
+def _of(table: Table) -> tuple[Published, ...]:
+    """The figures of a task, model by model."""
+    titles = {each.model: each.title for each in _paper().systems.values()}
+    return tuple(
+        Published(
+            table.task,
+            model,
+            title,
+            table.main,
+            tuple(_found(claim, table, model) for claim in CLAIMS),
+        )
+        for model, title in titles.items()
+    )
+
+
+def _found(claim: Claim, table: Table, model: str) -> Finding:
+    measure = table.main if claim.measure == MAIN else claim.measure
+    systems = _paper().systems
+    figures = {
+        systems[each.system].sampler: each
+        for each in table.figures
+        if systems[each.system].model == model
+        and (each.kind, each.measure) == (claim.kind, measure)
+    }
+    rows = _rows(figures, claim.scope)
     if not rows:
         return judged(claim, None, "the paper prints no such figures")
     sign = 1 if claim.measure == MAIN else -1
@@ -112,3 +112,13 @@ def _found(claim: Claim, figures: Mapping[str, Any]) -> Finding:
         total = sum(row[claim.sampler] - row[rival] for row in rows) / len(rows)
         differences.append(Difference.point(rival, round(sign * total, _DIGITS)))
     return judged(claim, against_best(differences))
+
+
+def _rows(figures: Mapping[str, Figure], scope: Scope) -> list[dict[str, float]]:
+    """Sampler -> figure: the mean, or a row for each language that was not trained on."""
+    if scope is Scope.ALL:
+        means = {name: each.mean for name, each in figures.items() if each.mean is not None}
+        return [means] if means else []
+    printed = {language for each in figures.values() for language in each.languages}
+    unseen = sorted(printed.difference(_paper().trained_languages))
+    return [{name: each.languages[x] for name, each in figures.items()} for x in unseen]

@@ -10,7 +10,7 @@ from typing import Any, cast
 from mlir_harness import api
 from mlir_harness.api import CellResult
 from mlir_harness.types import Retrieval
-from mlir_trainers import models, session, watch
+from mlir_trainers import models, processes, session, training, watch
 from mlir_trainers.reproduce import ensure, plan, published, scores
 from mlir_trainers.reproduce.claims import CLAIMS, SAMPLERS, Finding, judged, separate
 from mlir_trainers.reproduce.outcome import Failure, Means, Outcome, TaskOutcome
@@ -45,12 +45,12 @@ def run(job: Job, reporter: watch.Reporter) -> Outcome:
     """Do all of it; what was done before is not done again.
 
     Raises:
-        HarnessError: a task has no data, a training fails, or was of something else.
+        HarnessError: a task has no data, a training cannot be done, or was of something else.
     """
     loaded = {task: _load(task, job) for task in job.tasks}  # before hours are spent on training
-    folders = train(job, reporter)
-    outcomes, failures = [], []
-    for task, retrieval in loaded.items():
+    folders, failures = train(job, reporter)
+    outcomes = []
+    for task, retrieval in loaded.items() if folders else ():
         cells = evaluate(job, task, folders, reporter)
         scored = {key: cell for key, cell in cells.items() if cell.status == "ok" and cell.folder}
         failures += [_failure(cell) for key, cell in cells.items() if key not in scored]
@@ -66,23 +66,31 @@ def run(job: Job, reporter: watch.Reporter) -> Outcome:
     )
 
 
-def train(job: Job, reporter: watch.Reporter) -> dict[tuple[str, int], Path]:
+def train(job: Job, reporter: watch.Reporter) -> tuple[dict[tuple[str, int], Path], list[Failure]]:
     """The folders of the encoders by sampler and seed; trains those that are not there.
+
+    One whose loss is no number any more leaves the others going, and is among the failures.
 
     Raises:
         HarnessError: see `ensure.trained`.
     """
-    folders = {}
+    folders, failures = {}, []
     for number, each in enumerate(job.trainings, 1):
         reporter.note(f"encoder {number} of {len(job.trainings)}: {each.recipe.name}")
-        folders[each.sampler, each.seed] = ensure.trained(
-            each.recipe,
-            job.places,
-            reporter,
-            fresh=job.fresh,
-            allow_contamination=job.allow_contamination,
-        )
-    return folders
+        try:
+            folders[each.sampler, each.seed] = ensure.trained(
+                each.recipe,
+                job.places,
+                reporter,
+                fresh=job.fresh,
+                allow_contamination=job.allow_contamination,
+            )
+        except training.Diverged as error:
+            if processes.count() > 1:
+                raise  # the others wait for this process in the middle of a step
+            reporter.note(f"{each.recipe.name}: {error.message}")
+            failures.append(Failure(each.recipe.name, "training", error.message, error.hint))
+    return folders, failures
 
 
 def evaluate(

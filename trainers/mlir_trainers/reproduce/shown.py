@@ -114,7 +114,7 @@ def _trained_on(outcome: Outcome) -> str:
         return f"Trained on {', '.join(outcome.data)}."
     others = [f" and {each}" for each in outcome.data if each != SAMPLE]
     return (
-        f"Trained on the bundled sample of 96 rows{''.join(others)}: "
+        f"Trained on the bundled sample{''.join(others)}: "
         "it shows that everything works, and proves nothing."
     )
 
