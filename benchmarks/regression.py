@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from mlir_harness.regression.cells import Key
-from mlir_harness.regression.gates import Gate
-from mlir_harness.regression.pairs import Pair
-from mlir_harness.regression.verdicts import Row, Terms, Verdict, judge
 from scipy import stats
 
 from mlir_harness import evaluate
 from mlir_harness.comparing.queries import lined_up, read
 from mlir_harness.comparing.sums import Sums, numbered
+from mlir_harness.regression.cells import Key
+from mlir_harness.regression.gates import Gate
+from mlir_harness.regression.pairs import Pair
+from mlir_harness.regression.verdicts import Row, Terms, Verdict, judge
 from mlir_harness.results import CellResult
 
 ENCODERS = ("hashing", "tiny-mono", "tiny-cross", "tiny-hybrid")

@@ -21,7 +21,9 @@ from mlir_harness.types import Retrieval
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CellResult", "Report", "evaluate", "exposure", "load", "weights_of"]
+    from mlir_harness.regression.checking import Checked
+
+__all__ = ["CellResult", "Report", "check", "evaluate", "exposure", "load", "weights_of"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,6 +194,38 @@ def evaluate(
     prepared = runner.prepare(request, watcher)
     cells = list(runner.run(prepared, watcher))
     return Report(tuple(precisions.compared(cells, prepared.request.output)), sources)
+
+
+def check(
+    report: Report,
+    baseline: str | Path,
+    *,
+    measures: str | Sequence[str] = (),
+    deltas: Mapping[str, float] | None = None,
+    per_language: bool = False,
+    pin_encoder: bool = False,
+) -> Checked:
+    """Hold what was evaluated against a baseline, as `mlir-harness check` does.
+
+    Args:
+        report: of `evaluate` with an `output`; values per query are read from there.
+        baseline: the file.
+        measures: of the baseline's; () for all of them.
+        deltas: measure -> the drop that is let pass, in the place of the baseline's.
+        per_language: judge the languages of queries too.
+        pin_encoder: another encoder is incomparable.
+
+    Raises:
+        UsageError: there is no such baseline, or it is damaged, or a measure is not in it.
+        IncomparableError: they have no cell in common.
+    """
+    from mlir_harness.regression import checking, file, gates, gathering
+
+    held = file.read(Path(baseline))
+    chosen = gates.chosen(held.gates, names(measures), deltas or {})
+    found = gathering.evaluated(report.cells, [*chosen], variants=held.variants)
+    checking.demand_common(held, found)
+    return checking.check(held, found, chosen, languages=per_language, pin_encoder=pin_encoder)
 
 
 def exposure(

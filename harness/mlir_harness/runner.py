@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 from mlir_harness import averages, embed, environment, fingerprint, scoring, shelf, speeds
 from mlir_harness.choices import Failed, options_of
@@ -193,14 +194,11 @@ def _scored(
             stored = found()
             if stored is None:
                 return _compute(cell, encoder, task, prepared, watcher, store)
-    # The same data may lie in another folder now, or be described in other words, and more may be
-    # known of what the encoder was trained on.
+    # The same data may lie in another folder now, data and encoder may be described in other words,
+    # and more may be known of what the encoder was trained on.
     provenance = task.retrieval.provenance
-    return replace(
-        stored,
-        sample=provenance.sample,
-        details={**stored.details, **cell.details, "provenance": asdict(provenance)},
-    )
+    now = {**cell.details, "encoder": _said(encoder), "provenance": asdict(provenance)}
+    return replace(stored, sample=provenance.sample, details={**stored.details, **now})
 
 
 def _compute(
@@ -238,7 +236,7 @@ def _compute(
         details={
             **cell.details,
             "provenance": asdict(task.retrieval.provenance),
-            "encoder": asdict(encoder.info) | {"plugin": encoder.choice.plugin.origin},
+            "encoder": _said(encoder),
             "parts": {"data": dict(task.data_parts), "protocol": dict(task.protocol_parts)},
             "measures": [str(measure) for measure in task.scoring.measures],
             "scoring": {
@@ -276,6 +274,11 @@ def _compute(
             reason=f"cannot write results: {described(error)}",
             hint="Run again with --debug for the traceback.",
         )
+
+
+def _said(encoder: ReadyEncoder) -> dict[str, Any]:
+    """What an encoder says of itself, and what it is made by."""
+    return asdict(encoder.info) | {"plugin": encoder.choice.plugin.origin}
 
 
 def _device(encoder: ReadyEncoder, request: Request) -> str:

@@ -256,6 +256,15 @@ def test_a_baseline_is_not_overwritten_but_updated_with_a_reason(desk: Desk) -> 
     assert not desk.leftovers()
 
 
+BAD_BASELINES: list[tuple[list[str], int, str]] = [
+    (["--measures", "Fame"], 2, "unknown measure 'Fame'"),
+    (["--measures", "R@7"], 2, "no result has the measure R@7"),
+    (["--delta", "R@1=0.1"], 2, "which the baseline would not hold"),
+    (["--encoders", "st:/srv/model"], 2, "names a folder of this machine"),
+    (["--tasks", ""], 2, "no tasks are named"),
+    (["--results", "empty"], 4, "no scores are stored in empty"),
+]
+
 BAD: list[tuple[list[str], int, str]] = [
     (["--measures", "Fame"], 2, "unknown measure 'Fame'"),
     (["--measures", "R@1"], 2, "the baseline does not hold the measure R@1"),
@@ -287,6 +296,21 @@ def shelf(made: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     shutil.copytree(home, home.with_name("twin"))
     (root / "cut.parquet").write_bytes((root / "b.parquet").read_bytes()[:-100])
     return desk
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "code", "said"), BAD_BASELINES, ids=[" ".join(bad[0]) for bad in BAD_BASELINES]
+)
+def test_no_bad_baseline_is_made(shelf: Desk, flags: list[str], code: int, said: str) -> None:
+    usual = [] if "--results" in flags else ["--encoders", "hashing", *SAMPLE, *PLACES]
+    if flags[0] in ("--encoders", "--tasks"):
+        place = usual.index(flags[0])
+        usual[place : place + 2] = []
+    done = shelf.do("baseline", "create", "bad.parquet", *usual, *flags)
+    assert done.code == code, done.err
+    assert said in " ".join(done.err.split())
+    assert not (shelf.root / "bad.parquet").exists()
 
 
 @pytest.mark.slow

@@ -39,6 +39,8 @@ finally:
         ["convert", "--help"],
         ["doctor", "--help"],
         ["new", "--help"],
+        ["check", "--help"],
+        ["baseline", "create", "--help"],
         ["data", "verify", "--help"],
         ["data", "describe", "--help"],
         ["list", "encoders"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,7 @@ def create(
     printed = output.Output(output.take_stdout(), "text")
     errors = output.console(sys.stderr)
     _refuse(file)
+    _check(asked, measures, deltas)
     what = held.gathered(asked, folder, errors)
     made = _made(what, measures, deltas, variants=bool(variants))
     if _failed(what, errors, debug=debug):
@@ -113,6 +114,7 @@ def update(
     if not reason.strip():
         raise UsageError("the reason is empty", 'Say why: --reason "new tokenizer".')
     old = files.read(file)
+    _check(asked, measures, deltas)
     what = held.gathered(asked, folder, errors, old.request)
     keep = old.variants if variants is None else variants
     made = _made(what, measures or old.measures, deltas, variants=keep, before=old.gates)
@@ -153,6 +155,16 @@ def _refuse(file: Path) -> None:
         )
 
 
+def _check(asked: Mapping[str, Any], measures: Sequence[str], deltas: Mapping[str, float]) -> None:
+    """Raise UsageError, before anything is evaluated, if a baseline could not name it."""
+    from mlir_harness.regression import baseline as baselines
+    from mlir_harness.regression import gates
+
+    baselines.demand_anywhere(asked["encoders"], asked["tasks"])
+    for name in (*measures, *deltas):
+        gates.gate(name)
+
+
 def _made(
     what: Gathered,
     measures: Sequence[str],
@@ -163,10 +175,8 @@ def _made(
 ) -> Baseline:
     """A baseline of results; its history is still to be told."""
     from mlir_harness.regression import baseline as baselines
-    from mlir_harness.regression import checking, gates, gathering
+    from mlir_harness.regression import checking, gathering
 
-    for name in measures:
-        gates.gate(name)
     found = gathering.evaluated(what.results, measures, variants=variants)
     checking.keyed(found.cells)
     if not found.cells:

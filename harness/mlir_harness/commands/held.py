@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _ASKED = ("encoders", "tasks", "languages", "settings", "split", "ties", "gain")
+_OF_RUNS = (*_ASKED, "data", "data_dir", "options", "weights", "fresh", "download")
 
 
 def evaluation(command: _Command) -> _Command:
@@ -111,10 +112,12 @@ def gathered(
     from mlir_harness.watch import Bars
 
     if folder is not None:
-        for name in ("encoders", "tasks"):
-            if _given(name):
+        typed = click.core.ParameterSource.COMMANDLINE
+        for name in _OF_RUNS:
+            if click.get_current_context().get_parameter_source(name) is typed:
+                flag = name.removesuffix("s") if name == "options" else name.replace("_", "-")
                 raise UsageError(
-                    f"--results and --{name} exclude each other", "Leave one of them out."
+                    f"--results and --{flag} exclude each other", "Leave one of them out."
                 )
         return Gathered(gathering.stored(folder), None)
     if before is not None:

@@ -72,14 +72,7 @@ def asked(request: Request, cells: Sequence[Cell]) -> dict[str, Any]:
     Raises:
         UsageError: an encoder or a task is named by a folder of this machine.
     """
-    for flag, names in (("--encoders", request.encoders), ("--tasks", request.tasks)):
-        for name in names:
-            label = name.partition("=")[0]
-            if of_this_machine(label):
-                raise UsageError(
-                    f"{plain(name, 300)} names a folder of this machine, and a baseline is for any",
-                    f"Give it a label, {flag} LABEL={plain(name, 300)}; or a relative path.",
-                )
+    demand_anywhere(request.encoders, request.tasks)
     data = {cell.key.data for cell in cells}
     options = {
         name: {key: value for key, value in held.items() if not of_this_machine(str(value))}
@@ -96,6 +89,17 @@ def asked(request: Request, cells: Sequence[Cell]) -> dict[str, Any]:
         "gain": request.gain,
         "options": {name: held for name, held in options.items() if held},
     }
+
+
+def demand_anywhere(encoders: Sequence[str], tasks: Sequence[str]) -> None:
+    """Raise UsageError if an encoder or a task has no name but a folder of this machine."""
+    for flag, names in (("--encoders", encoders), ("--tasks", tasks)):
+        for name in names:
+            if of_this_machine(name.partition("=")[0]):
+                raise UsageError(
+                    f"{plain(name, 300)} names a folder of this machine, and a baseline is for any",
+                    f"Give it a label, {flag} LABEL={plain(name, 300)}; or a relative path.",
+                )
 
 
 def of_results(cells: Sequence[Cell]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mlir_harness.errors import IncomparableError, UsageError
+from mlir_harness.errors import Exit, IncomparableError, UsageError
 from mlir_harness.regression import identity, pairs, verdicts
 from mlir_harness.regression.baseline import Baseline
 from mlir_harness.regression.cells import Cell, Key
@@ -47,7 +47,7 @@ class Checked:
     failed: tuple[str, ...] = ()
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Exit:
         return verdicts.exit_code(self.rows, failed=bool(self.failed))
 
     def counts(self) -> dict[Verdict, int]:
