@@ -30,7 +30,7 @@ def unseen(cell: CellResult) -> tuple[str, ...]:
 
 def name(cell: CellResult) -> str:
     """The encoder, with a mark if it was trained on what it is evaluated on."""
-    mark = " †" if verdict(cell) == "contaminated" else ""
+    mark = " ‡" if verdict(cell) == "contaminated" else ""
     return f"{plain(cell.encoder)}{mark}"
 
 
@@ -48,7 +48,7 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
     }
     for cell in by_verdict["contaminated"]:
         found = ", ".join(f"{n:,} of {m:,} {side}" for side, (n, m) in counts(cell).items())
-        lines.append(f"† contaminated: {plain(cell.encoder)} was trained on {found}.")
+        lines.append(f"‡ contaminated: {plain(cell.encoder)} was trained on {found}.")
     clean = by_verdict["zero-shot"]
     untrained = [cell for cell in clean if _exposure(cell).get("untrained")]
     trained = [cell for cell in clean if cell not in untrained]

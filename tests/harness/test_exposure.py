@@ -72,9 +72,9 @@ def test_what_was_trained_on_is_counted_listed_and_shown(desk: Desk) -> None:
     }
     assert held["documents"]["found"] == 0
     shown = desk.run(f"mine={LENGTHS}", "hashing", more=["--details"]).out
-    assert "mine †" in shown
+    assert "mine ‡" in shown
     of, documents = held["queries"]["of"], held["documents"]["of"]
-    told = f"† contaminated: mine was trained on 6 of {of} queries, 0 of {documents} documents."
+    told = f"‡ contaminated: mine was trained on 6 of {of} queries, 0 of {documents} documents."
     assert told in " ".join(shown.split())
     assert "zero-shot ✓: hashing (trained on nothing)" in shown
     assert "hi (unseen)" in shown

@@ -32,6 +32,7 @@ _SPECIAL = {
     "\u200d": "{}",
     "\ufffd": "?",
     "†": "$^{\\dagger}$",
+    "‡": "$^{\\ddagger}$",
     "▲": "$\\blacktriangle$",
     "▼": "$\\blacktriangledown$",
     "→": "$\\rightarrow$",
@@ -122,7 +123,7 @@ def _caption(cells: Sequence[CellResult], chosen: Sequence[Column], title: str, 
     lines = tables.notes(cells)
     if any(column.measure.endswith(COMMON) for column in chosen):
         told += [f"{escape(line)}." for line in lines if line.startswith("common:")]
-    told += [escape(line) for line in lines if line.startswith("†")]
+    told += [escape(line) for line in lines if line.startswith("‡")]
     return " ".join([*told, escape(legend)]).strip()
 
 
@@ -146,7 +147,7 @@ def _rows(cells: Sequence[CellResult], chosen: Sequence[Column], marks: Marks | 
     ranked = [tables.places(column, cells) for column in chosen]
     rows = []
     for cell in cells:
-        values = [escape(exposures.name(cell).replace(" †", "†"))]
+        values = [escape(exposures.name(cell).replace(" ‡", "‡"))]
         for column, places in zip(chosen, ranked, strict=True):
             style = _STYLES.get(places.get(cell.encoder, 0), "%s")
             shown = style % column.show(column.value(cell)).replace("–", "--")
