@@ -116,7 +116,14 @@ def test_what_a_baseline_holds() -> None:
 
 @pytest.mark.parametrize(
     ("change", "shown"),
-    [(0.0, "0.00"), (-0.0, "0.00"), (-1e-6, "-0.0001"), (0.0123, "+1.23"), (float("inf"), "–")],
+    [
+        (0.0, "0.00"),
+        (-0.0, "0.00"),
+        (-1e-6, "-0.0001"),
+        (-1e-18, "0.00"),
+        (0.0123, "+1.23"),
+        (float("inf"), "–"),
+    ],
 )
 def test_a_change_that_is_there_never_looks_like_none(change: float, shown: str) -> None:
     assert wording.points(change) == shown

@@ -14,7 +14,7 @@ from mlir_harness.comparing.significance import Drops
 from mlir_harness.errors import Exit
 from mlir_harness.regression.pairs import Pair
 
-_ROUNDING = 1e-12  # of a sum of contributions
+ROUNDING = 1e-12  # of sums: what is smaller is no change
 
 
 class Verdict(StrEnum):
@@ -121,7 +121,7 @@ def _untested(terms: Terms) -> Row | None:
         return Row(pair, Verdict.SAME)
     if terms.exact:
         verdict = Verdict.WITHIN_NOISE
-        if abs(pair.change) > _ROUNDING:
+        if abs(pair.change) > ROUNDING:
             verdict = Verdict.BETTER if pair.change > 0 else Verdict.REGRESSED
         return Row(pair, verdict, exact=True)
     return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlir_harness.regression.checking import Checked
 from mlir_harness.regression.gates import Gate
-from mlir_harness.regression.verdicts import FAILURES, Row, Verdict
+from mlir_harness.regression.verdicts import FAILURES, ROUNDING, Row, Verdict
 from mlir_harness.text import plain
 
 HEADINGS = ("verdict", "encoder", "task", "kind", "measure", "old", "new", "change", "upper", "δ")
@@ -119,7 +119,7 @@ def points(change: float) -> str:
         return "–"
     shown = f"{100 * change:+.2f}"
     if shown in ("+0.00", "-0.00"):  # what moved never looks as if it had not
-        return f"{100 * change:+.1g}" if change else "0.00"
+        return f"{100 * change:+.1g}" if abs(change) > ROUNDING else "0.00"
     return shown
 
 
