@@ -46,7 +46,7 @@ def commands() -> list[str]:
     local = [block for block in blocks("sh") if not re.search("harness (fetch|new) ", block)]
     lines = "\n".join(local).splitlines()
     return [
-        part
+        part.strip()
         for line in lines
         for part in re.findall(
             r"mlir-harness (?:run|runs|export|list|doctor|data describe|train|compare|check"

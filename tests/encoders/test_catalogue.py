@@ -523,4 +523,4 @@ def test_each_factory_has_the_name_of_its_entry_point():
 @pytest.mark.parametrize("name", ["xlmr", "labse", "mdeberta"])
 def test_each_keeps_the_contract(name: str, folders) -> None:
     found = check_encoder(PUBLISHED[name], options={"weights": str(folders[name]), "device": "cpu"})
-    assert {each.check for each in found if each.result == "skipped"} == {"fit"}
+    assert {each.check for each in found if each.result == "skipped"} == {"exact", "fit"}

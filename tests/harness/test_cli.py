@@ -151,7 +151,7 @@ def test_usage(desk: Desk, arguments: list[str], said: str) -> None:
 def test_a_fault_of_our_own_shows_no_traceback(desk: Desk) -> None:
     program = (
         "from mlir_harness import formats\n"
-        "formats.as_json = lambda cells: 1 / 0\n"
+        "formats.as_json = lambda *given: 1 / 0\n"
         "from mlir_harness.cli import main\n"
         "main()"
     )
