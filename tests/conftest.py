@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("busy", deadline=None)  # machines that run tests may be
+settings.load_profile("busy")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 

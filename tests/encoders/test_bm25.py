@@ -11,7 +11,7 @@ from typing import Any
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_encoders import bm25, counting
@@ -59,7 +59,6 @@ def textbook(query: str, texts: Sequence[str], k1: float, b: float) -> list[floa
     return found
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, DOCUMENTS, st.sampled_from([(0.9, 0.4), (1.2, 0.75), (0, 0), (3, 1)]))
 def test_scores_are_those_of_the_textbook(
     queries: list[str], texts: list[str], choice: tuple[float, float]

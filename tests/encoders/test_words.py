@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlir_encoders.words import clean, fold, stemmer, words
@@ -16,7 +16,6 @@ LETTERS = st.text("aIİıßΣς東京のナ한국ที่ไน कहाँខ
 LANGUAGES = st.sampled_from(["en", "tr", "az-Latn", "zh", ""])
 
 
-@settings(deadline=None)  # the first one waits for patterns to be made
 @given(ANY_TEXT | LETTERS, LANGUAGES)
 @example("\u0345\u0301a", "en")
 def test_folding_what_is_folded_changes_nothing(text: str, language: str) -> None:
@@ -24,7 +23,6 @@ def test_folding_what_is_folded_changes_nothing(text: str, language: str) -> Non
     assert fold(folded, language) == folded
 
 
-@settings(deadline=None)
 @given(ANY_TEXT | LETTERS, LANGUAGES)
 def test_there_are_no_empty_words(text: str, language: str) -> None:
     for word in words(text, language):
@@ -32,7 +30,6 @@ def test_there_are_no_empty_words(text: str, language: str) -> None:
         assert any(character.isalnum() for character in word)
 
 
-@settings(deadline=None)
 @given(ANY_TEXT | LETTERS, LANGUAGES)
 def test_every_letter_and_digit_is_in_a_word(text: str, language: str) -> None:
     held = "".join(words(text, language))
@@ -41,7 +38,6 @@ def test_every_letter_and_digit_is_in_a_word(text: str, language: str) -> None:
             assert clean(character) in held
 
 
-@settings(deadline=None)
 @given(ANY_TEXT | LETTERS, LANGUAGES)
 def test_composed_and_decomposed_letters_make_the_same_words(text: str, language: str) -> None:
     assert words(unicodedata.normalize("NFD", text), language) == words(text, language)

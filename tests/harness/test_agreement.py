@@ -111,7 +111,7 @@ def average_precision(lists: Lists, relevant: Relevant) -> list[float]:
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_search_of_all_vectors_in_float32_agrees_with_the_exact_one(case: Case) -> None:
     exact = case.exact()
     documents = case.corpus.take(np.arange(len(case.corpus.rows))).matrix
@@ -126,7 +126,7 @@ def test_a_search_of_all_vectors_in_float32_agrees_with_the_exact_one(case: Case
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_exact_lists_are_the_best_of_all_pools_in_order(case: Case) -> None:
     exact = case.exact()
     total = len(case.corpus.rows)
@@ -141,7 +141,7 @@ def test_the_exact_lists_are_the_best_of_all_pools_in_order(case: Case) -> None:
 
 
 @given(cases(), st.sampled_from([0.02, 0.3, 3.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_search_by_estimates_has_the_recall_and_measure_of_its_lists(
     case: Case, noise: float
 ) -> None:

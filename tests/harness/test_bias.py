@@ -70,7 +70,7 @@ def reference_peer(query: Sequence[Placed], k: int) -> float:
     return sum(probabilities) / len(probabilities)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(placed_documents(), max_size=4), st.integers(1, 30))
 def test_peer_is_the_mean_kruskal_wallis_probability_of_the_grades(
     queries: list[list[Placed]], k: int
@@ -79,7 +79,7 @@ def test_peer_is_the_mean_kruskal_wallis_probability_of_the_grades(
     np.testing.assert_allclose(values, [reference_peer(query, k) for query in queries], atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(placed_documents(), st.data())
 def test_where_peer_does_not_inform_no_ranking_within_k_changes_it(
     query: list[Placed], data: st.DataObject
@@ -162,7 +162,6 @@ def test_rank_distance_of_an_example() -> None:
     np.testing.assert_array_equal(rank_distance(ranked), [481.5, np.nan, 0])
 
 
-@settings(deadline=None)
 @given(st.lists(placed_documents(), max_size=4))
 def test_rank_distance_is_the_range_of_the_mid_ranks(queries: list[list[Placed]]) -> None:
     expected = [
@@ -209,7 +208,7 @@ def test_no_preference_where_the_pool_lacks_the_language_of_the_queries() -> Non
     assert np.isnan(language_preference_chance(ranked)).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(placed_documents())
 def test_preferences_of_all_languages_share_the_first_place(query: list[Placed]) -> None:
     by_language = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mlir_harness.chunks import CHUNK, Chunk, Scale
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 10_000),
     queries=st.integers(1, 6),

@@ -58,7 +58,7 @@ def filled(shelf: Shelf, encoder: Recorder) -> Tally:
     return tally
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COLLECTIONS, st.booleans(), st.integers(1, 4))
 def test_every_text_gets_its_own_vector(held: dict[str, list[str]], aware: bool, size: int) -> None:
     encoder = Recorder(aware=aware)
@@ -108,7 +108,6 @@ def test_equal_texts_share_a_row_unless_languages_matter(
             assert (row == other_row) == alike
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_take_gives_rows_in_the_order_asked(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -112,7 +112,7 @@ def test_what_is_asked_and_answered_arrives_unchanged(make: Make, tmp_path: Path
     assert (tmp_path / "closed").exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=())), max_size=20))
 def test_any_texts_arrive_unchanged(make: Make, texts: list[str]) -> None:
     if "encoder" not in vars(make):

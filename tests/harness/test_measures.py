@@ -78,7 +78,7 @@ TREC_NAMES = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(runs())
 def test_values_are_those_of_trec_eval(case: tuple[Run, Qrels]) -> None:
     run, qrels = case

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_harness import settings as numbering
@@ -68,7 +68,6 @@ def all_names(ids: dict[str, list[str]]) -> list[str]:
     return [f"{language}:{name}" for language in sorted(ids) for name in ids[language]]
 
 
-@settings(deadline=None)
 @given(IDS, IDS, st.sampled_from([tuple, Shelved]), st.integers(1, 5))
 def test_orders_are_those_of_the_names(
     hindi: list[str], english: list[str], kind: type, at_once: int
@@ -86,7 +85,6 @@ def test_orders_are_those_of_the_names(
     assert np.argsort(by_name).tolist() == falling
 
 
-@settings(deadline=None)
 @given(IDS, IDS, st.data())
 def test_names_of_any_numbers(hindi: list[str], english: list[str], data: st.DataObject) -> None:
     ids = {"hi": hindi, "en": english}

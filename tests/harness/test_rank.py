@@ -27,7 +27,7 @@ from mlir_harness.vectors import Dense, as_dense, as_vectors
 
 
 # Deterministic: two of many random near ties may lie closer than float64 tells apart.
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     kind=st.sampled_from(KINDS),

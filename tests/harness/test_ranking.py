@@ -118,7 +118,7 @@ def rows(held: list[Part], name: str) -> list[object]:
     return [value for part in held for value in getattr(part.ranked, name).tolist()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), block=st.sampled_from([1, 200, 1 << 20]))
 def test_sorting_is_counting(seed: int, block: int) -> None:
     counted = parts(seed, np.inf)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -23,7 +23,6 @@ from mlir_harness.comparing.sums import Sums
 VALUES = st.floats(-1, 1, allow_subnormal=False)
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=8))
 def test_few_clusters_are_flipped_in_every_way(values: list[float]) -> None:
     patterns = list(itertools.product((1, -1), repeat=len(values)))
@@ -60,7 +59,6 @@ def test_paired_tests_of_scipy_agree_where_each_query_is_a_cluster(shift: float)
     assert upper == pytest.approx(theirs, abs=0.002)
 
 
-@settings(deadline=None)
 @given(
     st.lists(VALUES, min_size=2, max_size=20),
     st.sampled_from([0.01, 0.05, 0.2, 0.5]),
@@ -74,7 +72,6 @@ def test_the_interval_ends_below_nought_exactly_where_the_test_rejects(
     assert (drops.upper(np.array([level]))[0] < 0) == (drops.p()[0] <= level)
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, min_size=2, max_size=9))
 def test_the_end_is_where_a_shifted_test_begins_to_reject(values: list[float]) -> None:
     shares = np.full(len(values), 1 / len(values))
@@ -86,7 +83,6 @@ def test_the_end_is_where_a_shifted_test_begins_to_reject(values: list[float]) -
         assert (Drops.of(moved, shares[None]).p()[0] <= 0.3) == rejected
 
 
-@settings(deadline=None)  # statsmodels takes its time to be imported
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
     from statsmodels.stats.multitest import multipletests
@@ -97,7 +93,6 @@ def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
     assert ((found <= 0.05) == rejected).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=12))
 def test_each_is_tested_at_the_level_of_its_step(p: list[float]) -> None:
     values = np.array(p)

@@ -163,7 +163,6 @@ def random_matrix(rng: np.random.Generator, rows: int, columns: int) -> FloatArr
     return np.where(rng.random((rows, columns)) < rng.random(), values, 0).astype(np.float32)
 
 
-@settings(deadline=None)
 @given(MATRICES, st.integers(1, 20), st.integers(1, 20), st.integers(1, 90))
 def test_scores_lie_within_the_error_they_admit(
     rng: np.random.Generator, queries: int, documents: int, columns: int
@@ -179,7 +178,6 @@ def test_scores_lie_within_the_error_they_admit(
 
 
 @pytest.mark.parametrize("faster", [0, 10**9])
-@settings(deadline=None)
 @given(MATRICES)
 def test_a_pair_has_one_score_however_it_is_come_by(faster: int, rng: np.random.Generator) -> None:
     q, d = (hashed(random_matrix(rng, rows, 30)) for rows in (12, 17))
@@ -282,7 +280,6 @@ def filled(folder: Path, texts: list[str], encoder: Lengths) -> tuple[shelf.Shel
     return laid, tally
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("abc", max_size=4), unique=True, min_size=1, max_size=9), st.data())
 def test_shelves_give_rows_in_the_order_asked(texts: list[str], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), max_size=12))

@@ -51,7 +51,7 @@ def assert_holds_the_best(top: Top, scores: FloatArray, numbers: IntArray) -> No
         np.testing.assert_array_equal(scores[rows, query], best[query])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10_000),
     distinct=st.sampled_from([1, 3, 50, 30_000]),

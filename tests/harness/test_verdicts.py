@@ -79,7 +79,7 @@ def test_a_sure_drop_within_delta_passes_and_one_beyond_does_not() -> None:
     assert set(verdicts(cell({"AP": BASE}), fallen, gates=strict).values()) == {"regressed"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(-0.05, 0.05), st.floats(0, 0.1))
 def test_better_is_regressed_in_a_mirror(seed: int, shift: float, spread: float) -> None:
     moved = BASE + np.random.default_rng(seed).normal(shift, spread, ROWS)
@@ -89,7 +89,7 @@ def test_better_is_regressed_in_a_mirror(seed: int, shift: float, spread: float)
     assert back == {name: turned.get(verdict, verdict) for name, verdict in there.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_and_of_names_plays_no_part(seed: int) -> None:
     moved = cell({"AP": BASE + np.random.default_rng(seed).normal(-0.02, 0.05, ROWS)})

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpus_files import PASSAGES, passages, write_lines
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_harness.errors import DataError, StoreError
@@ -34,7 +34,6 @@ def column(chunks: list[list[str]]) -> Column:
 
 
 class TestColumn:
-    @settings(deadline=None)
     @given(STRINGS, st.data())
     def test_is_the_list_it_stands_for(self, chunks: list[list[str]], data: st.DataObject) -> None:
         held, plain = column(chunks), [text for chunk in chunks for text in chunk]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_harness.errors import DataError
@@ -134,7 +134,6 @@ class Searched(list[str]):
         return np.array([self.index(name) if name in self else -1 for name in wanted], np.int64)
 
 
-@settings(deadline=None)
 @given(
     IDS,
     IDS,

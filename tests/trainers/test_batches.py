@@ -83,7 +83,7 @@ def parallel(draw: st.DrawFn) -> tuple[ParallelData, int]:
 
 
 @given(parallel(), st.floats(0, 1), st.integers(0, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_batch_is_whole_present_and_of_different_sources(
     drawn: tuple[ParallelData, int], alpha: float, seed: int
 ) -> None:
@@ -105,7 +105,7 @@ def test_every_batch_is_whole_present_and_of_different_sources(
 
 
 @given(parallel(), st.integers(0, 3), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_seed_and_epoch_decide_the_batches(
     drawn: tuple[ParallelData, int], seed: int, epoch: int
 ) -> None:
@@ -243,7 +243,7 @@ def test_a_language_of_parallel_sentences_alone_is_drawn_across_languages_alone(
 
 
 @given(parallel(), st.floats(0, 1), st.lists(st.booleans(), min_size=3, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_largest_batch_fits_and_no_larger_one(
     drawn: tuple[ParallelData, int], alpha: float, monolingual: list[bool]
 ) -> None:

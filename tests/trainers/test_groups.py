@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_trainers.parallel.groups import (
@@ -31,7 +31,6 @@ def components(rows: int, keys: list[tuple[int, int]]) -> list[int]:
     return group
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(2**64 - 20, 2**64 - 1) | st.integers(0, 9), st.integers(0, 14)),

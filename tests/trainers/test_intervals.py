@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_harness.comparing.sums import Sums
@@ -51,7 +51,6 @@ def slow(values, places, of_seeds, of_clusters):
     return np.mean(means) if means else 0.0
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(drawn())
 def test_a_replicate_is_the_macro_average_of_all_that_was_drawn(case):
     values, places, of_seeds, of_clusters = case
@@ -60,7 +59,6 @@ def test_a_replicate_is_the_macro_average_of_all_that_was_drawn(case):
     assert found == pytest.approx(slow(values, places, of_seeds, of_clusters), abs=1e-12)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(drawn())
 def test_everything_drawn_once_is_the_macro_average_itself(case):
     values, places, _, _ = case
