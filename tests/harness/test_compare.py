@@ -113,6 +113,18 @@ def test_seeds_of_a_variant_are_one_value_of_a_query(
     assert spis.queries == len(by_query)
 
 
+def test_of_a_measure_without_a_better_way_nothing_is_better(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    found = compare([pair(cells)], measure="language_preference", by="none").main
+    assert found
+    assert any(each.difference for each in found)
+    assert {each.better for each in found} == {None}
+    ranks = compare([pair(cells)], measure="rank_distance", by="none").main
+    assert ranks
+    assert all(each.better is (each.difference < 0) for each in ranks)
+
+
 def test_movers_are_the_queries_that_changed_most(
     cells: dict[tuple[str, str], CellResult],
 ) -> None:
