@@ -36,6 +36,8 @@ _SPECIAL = {
     "▼": "$\\blacktriangledown$",
     "→": "$\\rightarrow$",
     "±": "$\\pm$",
+    "≤": "$\\leq$",
+    "≥": "$\\geq$",
     "×": "$\\times$",
     "·": "$\\cdot$",
     "✓": "$\\checkmark$",
