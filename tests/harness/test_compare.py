@@ -264,6 +264,16 @@ def test_without_scores_of_the_baseline_there_are_no_marks(
     )
 
 
+def test_marks_that_cannot_be_made_cost_no_table(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    first, second = cells["xquad-r", "hashing"], cells["xquad-r", "smaller"]
+    own = [first, replace(second, fingerprints={**second.fingerprints, "data": "x"})]
+    found = marks(own, "hashing")
+    assert found.note(own[0]).startswith("No marks: hashing on xquad-r and smaller on xquad-r")
+    assert "No marks" in drawn(tables.summary(own, marks=found), 200)
+
+
 SAMPLE = ("--tasks", "xquad-r", "--data", "sample")
 
 
