@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -159,19 +159,6 @@ class Store:
             except Exception:  # noqa: S112  somebody edited it, or deleted half of it
                 continue
         return None
-
-    def newest(self) -> Iterator[CellResult]:
-        """The newest scores of every task, split and encoder; what cannot be read is passed over.
-
-        Raises:
-            StoreError: a result is of a schema this version does not know.
-        """
-        seen = set()
-        for _, path in dated(self.root.glob("*/*/*/manifest.json")):
-            cell = read_cell(path.parent)
-            if cell is not None and (cell.task, cell.split, cell.encoder) not in seen:
-                seen.add((cell.task, cell.split, cell.encoder))
-                yield cell
 
     def write(self, cell: CellResult, tables: Tables | None) -> CellResult:
         """Store a cell, scores or error, whole or not at all; returns it with its folder.

@@ -263,6 +263,7 @@ BAD_BASELINES: list[tuple[list[str], int, str]] = [
     (["--encoders", "st:/srv/model"], 2, "names a folder of this machine"),
     (["--tasks", ""], 2, "no tasks are named"),
     (["--results", "empty"], 4, "no scores are stored in empty"),
+    (["--results", "damaged"], 3, "cannot be read"),
 ]
 
 BAD: list[tuple[list[str], int, str]] = [
@@ -277,6 +278,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["--results", "out", "--encoders", "hashing"], 2, "--results and --encoders exclude"),
     (["--results", "others"], 5, "no cell in common: the baseline has subject × xquad-r"),
     (["--results", "twins"], 2, "two cells are of subject × xquad-r"),
+    (["--results", "damaged"], 3, "cannot be read"),
     (["--baseline", "none.parquet"], 2, "there is no baseline none.parquet"),
     (["--baseline", "cut.parquet"], 2, "cannot read cut.parquet as Parquet"),
 ]
@@ -294,6 +296,9 @@ def shelf(made: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     shutil.copytree(root / "out", root / "twins")
     (home,) = (root / "twins").glob("*/*")
     shutil.copytree(home, home.with_name("twin"))
+    shutil.copytree(root / "out", root / "damaged")
+    for path in (root / "damaged").rglob("queries.parquet"):
+        path.write_bytes(b"cut")
     (root / "cut.parquet").write_bytes((root / "b.parquet").read_bytes()[:-100])
     return desk
 

@@ -113,6 +113,18 @@ def test_seeds_of_a_variant_are_one_value_of_a_query(
     assert spis.queries == len(by_query)
 
 
+def test_of_a_measure_without_a_better_way_nothing_is_better(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    found = compare([pair(cells)], measure="language_preference", by="none").main
+    assert found
+    assert any(each.difference for each in found)
+    assert {each.better for each in found} == {None}
+    ranks = compare([pair(cells)], measure="rank_distance", by="none").main
+    assert ranks
+    assert all(each.better is (each.difference < 0) for each in ranks)
+
+
 def test_movers_are_the_queries_that_changed_most(
     cells: dict[tuple[str, str], CellResult],
 ) -> None:
@@ -250,6 +262,16 @@ def test_without_scores_of_the_baseline_there_are_no_marks(
     assert "hashing, the baseline, has no scores here" in drawn(
         tables.summary(own, marks=found), 200
     )
+
+
+def test_marks_that_cannot_be_made_cost_no_table(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    first, second = cells["xquad-r", "hashing"], cells["xquad-r", "smaller"]
+    own = [first, replace(second, fingerprints={**second.fingerprints, "data": "x"})]
+    found = marks(own, "hashing")
+    assert found.note(own[0]).startswith("No marks: hashing on xquad-r and smaller on xquad-r")
+    assert "No marks" in drawn(tables.summary(own, marks=found), 200)
 
 
 SAMPLE = ("--tasks", "xquad-r", "--data", "sample")

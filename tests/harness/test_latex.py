@@ -113,6 +113,15 @@ def test_the_caption_says_what_the_reader_must_know() -> None:
     assert "Sample" not in real
 
 
+def test_what_the_harness_says_itself_needs_no_font_of_its_own() -> None:
+    """Caption and table: pdfLaTeX knows Latin letters; comments it does not read."""
+    told = {("xquad-r", "test"): "▲ better, ▼ worse than hashing; † p ≤ 0.05; × → · ± ✓ – … ≥."}
+    text = as_latex(CELLS[:2], replace(MARKS, notes=told))
+    set_ = [line for line in text.splitlines() if not line.startswith("%")]
+    assert any("\\leq" in line for line in set_)
+    assert max("".join(set_)) < "\u0180"
+
+
 def test_common_is_explained_where_it_is_shown() -> None:
     cell = scored("hashing", 0.5)
     rows = tuple(replace(row, common=36) for row in cell.settings)

@@ -134,5 +134,3 @@ def test_contributions_add_up_to_the_macro_average() -> None:
     assert contributions.sum(axis=1) == pytest.approx(macro)
     assert found.means() == pytest.approx(macro)
     assert units.sum() == pytest.approx(1)
-    part = found.of_settings(np.array([True, False, True]))
-    assert part.means()[0] == pytest.approx(np.mean([values[0][of == s].mean() for s in (0, 2)]))

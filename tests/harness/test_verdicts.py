@@ -295,6 +295,29 @@ def test_another_encoder_is_named_and_tested_or_pinned() -> None:
     assert set(verdicts(old, old, pin_encoder=True).values()) == {"same"}
 
 
+@pytest.mark.parametrize("spoilt", ["old", "new"])
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [("ties", "ties "), ("judgements hi→en", "judgements hi→en differ"), ("pooling", "pooling ")],
+)
+def test_a_part_that_one_side_alone_knows_is_incomparable(
+    part: str, said: str, spoilt: str
+) -> None:
+    held = cell()
+    what = "data" if " " in part else "protocol"
+    parts = {name: dict(each) for name, each in held.parts.items()}
+    if part in parts[what]:
+        del parts[what][part]
+    else:
+        parts[what][part] = "cls"
+    other = replace(held, parts=parts)
+    old, new = (other, held) if spoilt == "old" else (held, other)
+    rows = check(baseline(old), Found([new]), baseline(old).gates).rows
+    multilingual = [row for row in rows if row.pair.group == "multilingual"]
+    assert {row.verdict for row in multilingual} == {Verdict.INCOMPARABLE}
+    assert all(any(said in reason for reason in row.reasons) for row in multilingual)
+
+
 def test_missing_comes_before_incomparable() -> None:
     old = cell({"AP": BASE})
     changed = cell({"AP": BASE}, changes={"documents hi": "2"})

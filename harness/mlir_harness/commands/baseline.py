@@ -11,7 +11,7 @@ import click
 
 from mlir_harness import text
 from mlir_harness.commands import held
-from mlir_harness.errors import Exit, UsageError
+from mlir_harness.errors import Exit, StoreError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,6 +179,13 @@ def _made(
 
     found = gathering.evaluated(what.results, measures, variants=variants)
     checking.keyed(found.cells)
+    scored = {(cell.encoder, cell.task) for cell in what.results if cell.status == "ok"}
+    for key, reason in found.failed.items():
+        if key in scored:
+            raise StoreError(
+                f"the scores of {' on '.join(map(text.plain, key))} cannot be kept: {reason}",
+                "Evaluate again with --fresh; nothing was written.",
+            )
     if not found.cells:
         return baselines.Baseline((), {}, {})
     request = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlir_harness import directions
 from mlir_harness.comparing import queries, significance
 from mlir_harness.comparing.agreement import Agreement, agreement
 from mlir_harness.comparing.groups import By, Group, grouped, groups
@@ -19,7 +20,6 @@ from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import DoubleArray
 
 _LEVEL = 1e-12  # a change of an average that is only rounding
-LOW = frozenset({"rank_distance", "rank_distance_share"})  # measures of which less is better
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Difference:
         effect: mean of what clusters add to the difference, in standard deviations of it.
         p, adjusted: of the sign-flip test, and by Holm's procedure for its family.
         risen, fallen: queries whose value, averaged over the group, rose or fell.
-        low: less of the measure is better.
+        low: less of the measure is better; None if neither less nor more is.
     """
 
     names: tuple[str, str]
@@ -67,7 +67,7 @@ class Difference:
     adjusted: float
     risen: int
     fallen: int
-    low: bool
+    low: bool | None
 
     @property
     def significant(self) -> bool:
@@ -76,8 +76,8 @@ class Difference:
 
     @property
     def better(self) -> bool | None:
-        """Whether the other is ahead of the baseline; None if they are level."""
-        if self.difference == 0:
+        """Whether the other is ahead; None if they are level, or no way is ahead."""
+        if self.difference == 0 or self.low is None:
             return None
         return (self.difference < 0) == self.low
 
@@ -246,7 +246,7 @@ def _differences(
                 adjusted=float(p[place]),
                 risen=int((by_query > _LEVEL).sum()),
                 fallen=int((by_query < -_LEVEL).sum()),
-                low=measure in LOW,
+                low=directions.low(measure),
             )
         )
     return rows

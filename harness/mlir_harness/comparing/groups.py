@@ -107,16 +107,7 @@ def grouped(keys: Queries, rows: Sequence[SettingRow], values: DoubleArray) -> G
     """
     known = {row.id: row for row in rows}
     named = [known[name] for name in keys.setting.names]
-    bases = [
-        (
-            r.kind,
-            variant(r),
-            r.query_language,
-            r.document_languages,
-            "" if SEED in r.variant else r.id,
-        )
-        for r in named
-    ]
+    bases = [_base(row) for row in named]
     numbers = {base: number for number, base in enumerate(dict.fromkeys(bases))}
     base = np.array([numbers[each] for each in bases], np.int64)[keys.setting.codes]
     languages = list(dict.fromkeys(row.query_language for row in named))

@@ -10,7 +10,7 @@ from mlir_harness.comparing import table
 from mlir_harness.comparing.compare import Difference, Pair, by_kind
 from mlir_harness.comparing.formats import as_row
 from mlir_harness.comparing.significance import LEVEL
-from mlir_harness.errors import StoreError, UsageError
+from mlir_harness.errors import HarnessError, UsageError
 from mlir_harness.results import CellResult
 from mlir_harness.text import did_you_mean, plain
 
@@ -87,7 +87,7 @@ def marks(cells: Sequence[CellResult], baseline: str, *, seed: int = 0) -> Marks
         pairs = [Pair(own[baseline], own[name], (baseline, name)) for name in others]
         try:
             found = by_kind(pairs, seed=seed)
-        except StoreError as error:
+        except HarnessError as error:  # the table is shown all the same
             notes[key] = f"No marks: {error.message}"
             continue
         for each in found.main:

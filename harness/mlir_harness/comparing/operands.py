@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mlir_harness import prepare, runner
 from mlir_harness.comparing.compare import Compared, Pair
-from mlir_harness.errors import HarnessError, UsageError
+from mlir_harness.errors import HarnessError, IncomparableError, UsageError
+from mlir_harness.newest import newest
 from mlir_harness.request import Request, Silent, Watcher
-from mlir_harness.results import CellResult, Store, read_cell
+from mlir_harness.results import CellResult, read_cell
 from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import Retrieval
 
@@ -100,8 +101,8 @@ def of_encoders(request: Request, watcher: Watcher) -> Found:
 def of_folders(folders: Sequence[str], request: Request, watcher: Watcher) -> Found:
     """What folders hold in common; the first is the baseline.
 
-    Two cells are compared if they are of the same task, split and encoder; single cells, if they
-    are of the same task and split.
+    Two cells are compared if they are of the same task, split and encoder, and both of the sample
+    or of real data; single cells, if they are of the same task and split.
 
     Args:
         folders: of a store, or of single cells.
@@ -110,7 +111,8 @@ def of_folders(folders: Sequence[str], request: Request, watcher: Watcher) -> Fo
 
     Raises:
         UsageError: they have nothing in common, or not the tasks asked for.
-        StoreError: results are of another version.
+        IncomparableError: what they have in common is of the sample here and of real data there.
+        StoreError: results cannot be read, or are of another version.
     """
     held = [_cells(Path(folder)) for folder in folders]
     single = all((Path(folder) / "manifest.json").is_file() for folder in folders)
@@ -123,13 +125,18 @@ def of_folders(folders: Sequence[str], request: Request, watcher: Watcher) -> Fo
             )
     keys = [
         {
-            (cell.task, cell.split, "" if single else cell.encoder): cell
+            # A store may hold scores of the sample beside those of real data.
+            (
+                (cell.task, cell.split),
+                "" if single else cell.encoder,
+                cell.sample and not single,
+            ): cell
             for cell in cells
             if cell.task in request.tasks or not request.tasks
         }
         for cells in held
     ]
-    pairs: dict[tuple[str, str], list[Pair]] = {}
+    pairs: dict[tuple[tuple[str, str], bool], list[Pair]] = {}
     notes = []
     for folder, cells in zip(folders[1:], keys[1:], strict=True):
         for key in keys[0].keys() & cells.keys():
@@ -137,15 +144,23 @@ def of_folders(folders: Sequence[str], request: Request, watcher: Watcher) -> Fo
             names = before.encoder, after.encoder
             if before.encoder == after.encoder:
                 names = f"{names[0]} in {_short(folders[0])}", f"{names[1]} in {_short(folder)}"
-            pairs.setdefault(key[:2], []).append(Pair(before, after, names))
+            pairs.setdefault((key[0], key[2]), []).append(Pair(before, after, names))
         for name, alone in (
             (folders[0], keys[0].keys() - cells.keys()),
             (folder, cells.keys() - keys[0].keys()),
         ):
-            told = sorted(f"{encoder or 'a cell'} on {task}" for task, _, encoder in alone)
+            told = sorted(
+                f"{encoder or 'a cell'} on {task}{' (sample)' if sample else ''}"
+                for (task, _), encoder, sample in alone
+            )
             if told:
                 notes.append(f"only in {name}: {', '.join(told)}")
     if not pairs:
+        if any({key[:2] for key in keys[0]} & {key[:2] for key in cells} for cells in keys[1:]):
+            raise IncomparableError(
+                "some folders hold scores of the sample, others of real data: " + "; ".join(notes),
+                "Evaluate both on the same data: --data sample, or --data real.",
+            )
         raise UsageError(
             "the folders have no task, split and encoder in common: " + "; ".join(notes),
             "`mlir-harness runs --output FOLDER` lists what a folder holds.",
@@ -178,7 +193,7 @@ def _cells(folder: Path) -> list[CellResult]:
                 "Evaluate again, or name another folder.",
             )
         return [cell]
-    return list(Store(folder).newest())
+    return list(newest(folder))
 
 
 def _retrieval(cell: CellResult, request: Request, watcher: Watcher) -> Retrieval | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ def lined_up(first: Queries, second: Queries, named: tuple[str, str]) -> Queries
     place = {key: row for row, key in enumerate(other)}
     for name, keys in zip(named, (one, other), strict=True):
         if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = next(key for key, times in Counter(keys).items() if times > 1)
             raise IncomparableError(
                 f"{plain(name)} holds {_key(twice)} twice", "Evaluate again with --fresh."
             )

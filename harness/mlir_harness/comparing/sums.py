@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlir_harness.types import Array, BoolArray, DoubleArray, IntArray
+from mlir_harness.types import Array, DoubleArray, IntArray
 
 _BLOCK = 4_000_000  # cluster weights held at once
 
@@ -51,12 +51,6 @@ class Sums:
     def pooled(self) -> Sums:
         """The mean over the series as one series."""
         return Sums(self.sums.mean(axis=0, keepdims=True), self.counts)
-
-    def of_settings(self, chosen: BoolArray) -> Sums:
-        """Of some settings alone, (settings,) bool, with the clusters that these have."""
-        counts = self.counts[chosen]
-        held = counts.any(axis=0)
-        return Sums(self.sums[:, chosen][:, :, held], counts[:, held])
 
     def contributions(self) -> tuple[DoubleArray, DoubleArray]:
         """What each cluster adds to the macro average, and to that of a constant 1.

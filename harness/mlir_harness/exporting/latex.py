@@ -37,6 +37,8 @@ _SPECIAL = {
     "▼": "$\\blacktriangledown$",
     "→": "$\\rightarrow$",
     "±": "$\\pm$",
+    "≤": "$\\leq$",
+    "≥": "$\\geq$",
     "×": "$\\times$",
     "·": "$\\cdot$",
     "✓": "$\\checkmark$",

@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlir_harness import measures
+from mlir_harness import directions
 from mlir_harness.errors import UsageError
 from mlir_harness.text import did_you_mean, plain
 
 DELTA = 0.005  # half a point: what a reader of tables would not call a difference
 _RANKS = "rank_distance"
 
-# The name before any @, and whether lower is better. What is not here has no better direction:
-# language preference, say, is to be near its chance level.
-_LOWER = dict.fromkeys((*measures.VERSION, "kNN", "PEER"), False) | {_RANKS: True}
 _KNOWN = "AP, nDCG@k, R@k, RR, RR@k, Success@k, kNN@k, PEER@k, rank_distance"
 
 
@@ -35,7 +32,7 @@ class Gate:
     @property
     def low(self) -> bool:
         """Lower is better."""
-        return _LOWER[self.measure.partition("@")[0]]
+        return directions.low(self.measure) is True
 
     def unit(self, pool: int) -> float:
         """What a difference of 1 is in the values of results.
@@ -54,8 +51,8 @@ def gate(measure: str, delta: float = DELTA) -> Gate:
             no share.
     """
     name, at, cutoff = measure.partition("@")
-    if name not in _LOWER or (at and not cutoff.isdecimal()):
-        known = [each.partition("@")[0] for each in _KNOWN.split(", ")]
+    known = [each.partition("@")[0] for each in _KNOWN.split(", ")]
+    if name not in known or (at and not cutoff.isdecimal()):
         near = did_you_mean(name, sorted(set(known))).partition("Known")[0]
         raise UsageError(
             f"unknown measure {plain(measure, 60)!r}: nothing says which way it is better",

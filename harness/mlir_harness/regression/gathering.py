@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mlir_harness.errors import Exit, HarnessError, StoreError, UsageError
+from mlir_harness.newest import newest
 from mlir_harness.regression import cells
-from mlir_harness.regression.cells import Cell, Key
+from mlir_harness.regression.cells import Cell
 from mlir_harness.regression.checking import Found
-from mlir_harness.results import CellResult, read_cell
+from mlir_harness.results import CellResult
 from mlir_harness.text import plain
 
 
@@ -50,28 +51,14 @@ def stored(folder: Path) -> list[CellResult]:
     Raises:
         UsageError: there is no such folder, or two cells of it have one key.
         NothingStored: it holds no scores.
-        StoreError: results are of a later version.
+        StoreError: scores cannot be read, or are of a later version.
     """
     named = plain(str(folder), 300)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {named}", "Name one that --output named before.")
-    newest: dict[Key, tuple[int, Path, CellResult]] = {}
-    for path in sorted(folder.glob("*/*/*/manifest.json")):
-        result = read_cell(path.parent)
-        if result is None:
-            continue
-        key = cells.key(result)
-        home, written = path.parent.parent, path.stat().st_mtime_ns
-        known = newest.get(key)
-        if known is not None and known[1] != home:
-            raise UsageError(
-                f"two cells are of {key}: {plain(str(known[1]), 300)} and {plain(str(home), 300)}",
-                "Remove the one that is not meant.",
-            )
-        if known is None or known[0] < written:
-            newest[key] = written, home, result
-    if not newest:
+    found = list(newest(folder))
+    if not found:
         raise NothingStored(
             f"no scores are stored in {named}", "mlir-harness run --output DIR puts some there."
         )
-    return [result for *_, result in newest.values()]
+    return found

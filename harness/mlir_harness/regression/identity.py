@@ -15,7 +15,8 @@ _SHORT = 20  # characters of a value, where two differ in them
 def incomparable(old: Cell, new: Cell, settings: Sequence[Kept], measure: str) -> list[str]:
     """Parts of data and protocol that a mean is made of and that are not what they were.
 
-    A part that is gone is no difference: what is missing with it is told elsewhere.
+    Settings and measures that are gone are no difference: they are told as missing elsewhere.
+    Of what both have, a part that only one side knows is one.
 
     Args:
         old, new: two cells.
@@ -23,13 +24,14 @@ def incomparable(old: Cell, new: Cell, settings: Sequence[Kept], measure: str) -
         measure: of what.
     """
     found = []
-    for name in _data_parts(settings, measure):
+    held = {setting.id for setting in new.settings}
+    for name in _data_parts([each for each in settings if each.id in held], measure):
         before, now = (cell.parts["data"].get(name) for cell in (old, new))
-        if before is not None and now is not None and before != now:
+        if before != now:
             found.append(f"{name} {_differ(name)}")
-    for name in _protocol_parts(old, settings, measure):
-        before, now = (cell.parts["protocol"].get(name) for cell in (old, new))
-        if before is None or now is None or before == now:
+    for name in _protocol_parts(old, new, settings, measure):
+        before, now = (cell.parts["protocol"].get(name, "none") for cell in (old, new))
+        if before == now:
             continue
         made = name.startswith("setting ")
         found.append(f"{name} differs" if made else f"{name} {_change(before, now)}")
@@ -55,16 +57,15 @@ def _data_parts(settings: Sequence[Kept], measure: str) -> list[str]:
     return list(parts)
 
 
-def _protocol_parts(cell: Cell, settings: Sequence[Kept], measure: str) -> Iterator[str]:
-    """Names of the parts of the protocol that a mean depends on."""
+def _protocol_parts(old: Cell, new: Cell, settings: Sequence[Kept], measure: str) -> Iterator[str]:
+    """Names of the parts of either protocol that a mean depends on."""
+    before, now = old.parts["protocol"], new.parts["protocol"]
+    both = before.keys() & now.keys()
     ids = {setting.id for setting in settings}
-    for name in cell.parts["protocol"]:
+    for name in {**before, **now}:
         what, _, of = name.partition(" ")
-        if what == "setting":
-            if of in ids:
-                yield name
-        elif what == "measure":
-            if of == measure:
+        if what in ("setting", "measure"):
+            if name in both and (of in ids if what == "setting" else of == measure):
                 yield name
         elif name != "gain" or measure.startswith("nDCG"):
             yield name
