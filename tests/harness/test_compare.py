@@ -232,6 +232,18 @@ def test_formats() -> None:
     assert json.loads(formats.as_json([])) == {"schema": 1, "comparisons": []}
 
 
+def test_rank_distance_is_in_ranks_and_less_is_better(
+    cells: dict[tuple[str, str], CellResult],
+) -> None:
+    found = compare([pair(cells)], measure="rank_distance", by="none", most=2)
+    (each,) = found.main
+    assert each.better is (each.difference < 0)
+    shown = drawn(table.drawn(found), 100) + formats.as_markdown([found])
+    for number in (each.before, each.after, found.movers[0].before, found.movers[-1].after):
+        assert f"{number:,.0f}" in shown
+        assert f"{number:.3f}" not in shown
+
+
 def test_words_of_queries_come_from_the_data(cells: dict[tuple[str, str], CellResult]) -> None:
     from mlir_harness.api import load
 
@@ -301,6 +313,7 @@ def test_the_command_compares_encoders_and_answers_from_the_store(tmp_path: Path
         (("hashing", "hashign", *SAMPLE), 2, "Did you mean hashing"),
         (("out", "hashing"), 2, "hashing is no folder of results"),
         (("out", "empty", *SAMPLE), 2, "empty is no folder of results"),
+        (("empty", "empty"), 2, "there are no results in empty"),
         (("out", "out", "--tasks", "mtop"), 2, "hold no results on mtop"),
         (("out", "out", "--measure", "Fame"), 2, "no values of Fame"),
         (("out", "other"), 5, "other data (queries"),

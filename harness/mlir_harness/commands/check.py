@@ -126,6 +126,7 @@ def _reports(
         path.write_bytes(xml.checked(done, file))
 
     def appended(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:
             stream.write(markdown.checked(done, file))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,6 +86,11 @@ def compare(
     if len(operands) < 2:
         raise UsageError("one thing alone cannot be compared", "Name two encoders or folders.")
     folders = given.are_folders(operands)
+    if not folders and all(Path(each).is_dir() for each in operands):
+        raise UsageError(
+            f"there are no results in {' or '.join(map(plain, operands))}",
+            "Name folders as --output of `mlir-harness run` names them.",
+        )
     if not folders and not asked["tasks"]:
         raise UsageError(
             "nothing says on what these encoders are to be compared",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mlir_harness import directions
 from mlir_harness.comparing import table
 from mlir_harness.comparing.compare import Compared, Difference
 from mlir_harness.results import finite
@@ -80,7 +81,10 @@ def _markdown(compared: Compared) -> str:
     parts = [f"### {markdown(table.title(compared))}\n\n{_rows(compared.main)}"]
     parts.append("".join(f"- {markdown(line, 600)}\n" for line in table.notes(compared)))
     if compared.exploratory:
-        parts.append(f"#### exploratory\n\n{_rows(compared.exploratory)}")
+        family = markdown(table.family(compared.exploratory))
+        parts.append(f"#### exploratory\n\n{_rows(compared.exploratory)}\n- {family}\n")
+    if compared.movers:
+        parts.append(f"#### queries that changed most\n\n{_movers(compared)}")
     return "\n".join(parts)
 
 
@@ -92,11 +96,22 @@ def _rows(family: Sequence[Difference]) -> str:
     for each in family:
         cells = [
             *map(markdown, (each.names[1], each.names[0], table.settings(each))),
-            table.value(each, each.before),
-            table.value(each, each.after),
+            table.number(each.before, each.low),
+            table.number(each.after, each.low),
             f"{table.mark(each)} {table.signed(each, each.difference)}".strip(),
             f"{table.signed(each, each.lower)} … {table.signed(each, each.upper)}",
             table.probability(each.adjusted).replace("<", "&lt;"),
         ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _movers(compared: Compared) -> str:
+    low = directions.low(compared.measure)
+    lines = ["| encoder | baseline | before | after | query |", "|:--|:--|--:|--:|:--|"]
+    for each in compared.movers:
+        words = (each.names[1], each.names[0], table.number(each.before, low))
+        told = f"{each.language} {each.query} {each.text}"
+        cells = [*map(markdown, words), table.number(each.after, low), markdown(told, 300)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from mlir_harness import tables
+from mlir_harness import directions, tables
 from mlir_harness.comparing.compare import Compared, Difference
 from mlir_harness.comparing.movers import Mover
 from mlir_harness.comparing.significance import LEVEL
@@ -25,11 +25,11 @@ def drawn(compared: Compared) -> RenderableType:
     parts += map(_note, notes(compared))
     if compared.exploratory:
         parts += [Text(), *_tables(compared, compared.exploratory, "exploratory · ")]
-        parts += [_note(_family(compared.exploratory))]
+        parts += [_note(family(compared.exploratory))]
     for names in dict.fromkeys(each.names for each in compared.movers):
         own = [each for each in compared.movers if each.names == names]
         words = f"queries that changed most · {against(names)}"
-        parts += [Text(), _title(compared, words), _moved(own)]
+        parts += [Text(), _title(compared, words), _moved(own, directions.low(compared.measure))]
     return Group(*parts, Text())
 
 
@@ -48,7 +48,7 @@ def notes(compared: Compared) -> list[str]:
     """How to read the first table."""
     clusters = max((each.clusters for each in compared.main), default=0)
     lines = [
-        _family(compared.main),
+        family(compared.main),
         f"Tests flip the signs of {clusters:,} clusters ({compared.draws[0]:,} patterns, seed "
         f"{compared.seed}); 95 % intervals resample clusters; effect: mean over standard "
         "deviation of the clusters' shares.",
@@ -65,8 +65,9 @@ def notes(compared: Compared) -> list[str]:
     return [plain(line, 600) for line in lines]
 
 
-def _family(family: Sequence[Difference]) -> str:
-    count = len(family)
+def family(differences: Sequence[Difference]) -> str:
+    """What the marks of a family mean."""
+    count = len(differences)
     tests = f"{count} tests" if count > 1 else "1 test"
     return f"† p ≤ {LEVEL:.2f} after Holm's correction for {tests}. ▲ better, ▼ worse."
 
@@ -96,8 +97,8 @@ def _cells(each: Difference) -> list[Text | str]:
     style = {True: "green", False: "red", None: ""}[each.better if each.significant else None]
     return [
         Text(settings(each)),
-        value(each, each.before),
-        value(each, each.after),
+        number(each.before, each.low),
+        number(each.after, each.low),
         Text(f"{mark(each)} {signed(each, each.difference)}", style=style),
         f"{signed(each, each.lower)} … {signed(each, each.upper)}",
         probability(each.adjusted),
@@ -118,14 +119,14 @@ def mark(each: Difference) -> str:
     return arrow + ("†" if each.significant else "")
 
 
-def value(each: Difference, number: float) -> str:
-    """A value of the measure."""
-    return f"{number:,.0f}" if each.low else f"{number:.3f}"
+def number(value: float, low: bool | None) -> str:
+    """A value of a measure: what is better low is in ranks, others are from 0 to 1."""
+    return f"{value:,.0f}" if low else f"{value:.3f}"
 
 
-def signed(each: Difference, number: float) -> str:
+def signed(each: Difference, value: float) -> str:
     """A difference of the measure."""
-    shown = f"{number:+,.0f}" if each.low else f"{number:+.4f}"
+    shown = f"{value:+,.0f}" if each.low else f"{value:+.4f}"
     if not float(shown.replace(",", "")):
         return shown[1:]
     return shown.replace("-", "−")
@@ -136,7 +137,7 @@ def probability(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def _moved(movers: Sequence[Mover]) -> RenderableType:
+def _moved(movers: Sequence[Mover], low: bool | None) -> RenderableType:
     table = tables.grid("before", ["after", "query"])
     table.columns[0].justify = "right"
     table.columns[2].justify = "left"
@@ -147,8 +148,8 @@ def _moved(movers: Sequence[Mover]) -> RenderableType:
         told = f"{plain(each.language, 20)} {plain(each.query, 60)}"
         words = plain(each.text, _LONGEST)
         table.add_row(
-            f"{each.before:.3f}",
-            f"{each.after:.3f}",
+            number(each.before, low),
+            number(each.after, low),
             Text.assemble((told, "dim"), f" {words}" if words else ""),
         )
     return table
