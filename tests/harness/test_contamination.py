@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mlir_harness.contamination import NAME, Recorder, TextRecord, check, load
+from mlir_harness.contamination import NAME, Recorder, TextRecord, check, load, unseen
 from mlir_harness.contamination.folding import fold, fold_text
 from mlir_harness.contamination.record import RUN, TEXT, UNFOUND
 from mlir_harness.errors import RecordError, StoreError
@@ -318,3 +318,7 @@ def test_what_was_not_trained_on_is_clean(folder: Path) -> None:
         "languages": {"en": {"found": 0, "of": 2}, "hi": {"found": 0, "of": 2}},
         "listed": {},
     }
+
+
+def test_a_script_or_a_region_is_no_other_language() -> None:
+    assert unseen(["zh", "pt-BR", "sw"], ["zh-Hant", "pt_PT", "en"]) == ["sw"]

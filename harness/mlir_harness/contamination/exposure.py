@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection as Names
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,6 @@ def check(
     if parallel:
         _spread_by_relevance(documents, retrieval, ids=Role.QUERY in translated)
     used = list(retrieval.collections())
-    trained = {_primary(language) for language in record.languages}
     asked = dict.fromkeys(collection.language for _, collection in used)
     return Exposure(
         record.digest,
@@ -111,9 +110,15 @@ def check(
             documents, retrieval.documents, [each for role, each in used if role == Role.DOCUMENT]
         ),
         dict(record.languages),
-        tuple(language for language in asked if _primary(language) not in trained),
+        tuple(unseen(asked, record.languages)),
         retrieval.provenance.sample,
     )
+
+
+def unseen(asked: Iterable[str], trained: Iterable[str]) -> list[str]:
+    """Which of the languages asked are none of those trained on."""
+    known = {_primary(language) for language in trained}
+    return [language for language in asked if _primary(language) not in known]
 
 
 def _primary(language: str) -> str:

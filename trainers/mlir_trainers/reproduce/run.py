@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from mlir_harness import api
+from mlir_harness import api, contamination
 from mlir_harness.api import CellResult
 from mlir_harness.types import Retrieval
 from mlir_trainers import models, processes, session, training, watch
@@ -55,7 +55,7 @@ def run(job: Job, reporter: watch.Reporter) -> Outcome:
         scored = {key: cell for key, cell in cells.items() if cell.status == "ok" and cell.folder}
         failures += [_failure(cell) for key, cell in cells.items() if key not in scored]
         if any(key is not None for key in scored):
-            outcomes.append(_held(scored, retrieval, _unseen(retrieval, folders.values())))
+            outcomes.append(_held(scored, _unseen(retrieval, folders.values())))
     sources = job.trainings[0].recipe.data.train
     return Outcome(
         job.model,
@@ -130,14 +130,12 @@ def _load(task: Task, job: Job) -> Retrieval:
 
 
 def _held(
-    scored: Mapping[tuple[str, int] | None, CellResult],
-    retrieval: Retrieval,
-    unseen: Sequence[str],
+    scored: Mapping[tuple[str, int] | None, CellResult], unseen: Sequence[str]
 ) -> TaskOutcome:
     """What the cells of a task say."""
     trained = {key: cell for key, cell in scored.items() if key is not None}
     first = next(iter(trained.values()))
-    held = scores.read(trained, retrieval, unseen)
+    held = scores.read(trained, unseen)
     findings: list[Finding] = [judged(claim, *held.difference(claim)) for claim in CLAIMS]
     findings.append(separate([_exposure(cell) for cell in trained.values()]))
     means = [
@@ -168,7 +166,7 @@ def _unseen(retrieval: Retrieval, folders: Any) -> list[str]:
     if not all(trained):
         return []
     asked = {*retrieval.queries, *retrieval.documents}
-    return sorted(asked.difference(*trained))
+    return contamination.unseen(sorted(asked), [each for held in trained for each in held])
 
 
 def _exposure(cell: CellResult) -> Mapping[str, object]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlir_harness.api import CellResult
+from mlir_harness.comparing import queries
 from mlir_harness.comparing.sums import Sums, numbered
-from mlir_harness.errors import StoreError
-from mlir_harness.types import BoolArray, DoubleArray, IntArray, Retrieval
+from mlir_harness.types import BoolArray, DoubleArray, IntArray
 from mlir_trainers.reproduce import intervals
 from mlir_trainers.reproduce.claims import (
     MAIN,
@@ -82,85 +81,35 @@ class Scores:
         return against_best(found), ""
 
 
-def read(
-    cells: Mapping[tuple[str, int], CellResult], retrieval: Retrieval, unseen: Sequence[str]
-) -> Scores:
+def read(cells: Mapping[tuple[str, int], CellResult], unseen: Sequence[str]) -> Scores:
     """The scores in stored cells.
 
     Args:
         cells: (sampler, seed) -> its cell, scored and stored; at least one.
-        retrieval: what they were evaluated on.
         unseen: languages that were not trained on.
 
     Raises:
-        StoreError: a cell's values cannot be read, or are not of the same queries.
+        StoreError: a cell's values cannot be read.
+        IncomparableError: they are not of the same queries.
     """
     first = next(iter(cells.values()))
-    tables = {key: _table(cell) for key, cell in cells.items()}
-    keys = next(iter(tables.values()))
-    names, queries = (keys.column(name).to_pylist() for name in ("setting", "query"))
+    keys = queries.read(first)
     values: dict[str, dict[int, Mapping[str, DoubleArray]]] = {}
-    for (sampler, seed), table in tables.items():
-        same = names, queries
-        if tuple(table.column(name).to_pylist() for name in ("setting", "query")) != same:
-            cell = cells[sampler, seed]
-            raise StoreError(
-                f"{cell.folder} holds other queries than {first.folder}",
-                "Evaluate again with --fresh.",
-            )
+    for (sampler, seed), cell in cells.items():
+        own = queries.lined_up(keys, queries.read(cell), (first.encoder, cell.encoder))
+        undefined = np.full(len(keys), np.nan)
         values.setdefault(sampler, {})[seed] = {
-            MAIN: _column(table, first.main_measure),
-            RANK_DISTANCE: _column(table, RANK_DISTANCE),
+            MAIN: own.values[first.main_measure],
+            RANK_DISTANCE: own.values.get(RANK_DISTANCE, undefined),
         }
     rows = {each.id: each for each in first.settings}
-    foreign = set(unseen)
-    known = {
-        name: (
-            place,
-            "" if row.variant else row.kind,
-            {row.query_language, *row.document_languages} <= foreign,
-        )
-        for place, (name, row) in enumerate(rows.items())
-    }
+    named = [rows[name] for name in keys.setting.names]
+    kinds = ["" if row.variant else row.kind for row in named]
+    foreign = [{row.query_language, *row.document_languages} <= set(unseen) for row in named]
     return Scores(
-        np.array([known[name][1] for name in names]),
-        np.array([known[name][0] for name in names], np.int64),
-        _clusters([rows[name].query_language for name in names], queries, retrieval),
-        np.array([known[name][2] for name in names], np.bool_),
+        np.array(kinds)[keys.setting.codes],
+        keys.setting.codes,
+        keys.cluster.codes,
+        np.array(foreign, np.bool_)[keys.setting.codes],
         values,
     )
-
-
-def _clusters(languages: Sequence[str], queries: Sequence[str], retrieval: Retrieval) -> IntArray:
-    """Number of the cluster of each row; a query of no known cluster is one of its own."""
-    held = {
-        (language, query): cluster
-        for language, clusters in retrieval.clusters.items()
-        for query, cluster in zip(retrieval.queries[language].ids, clusters, strict=True)
-    }
-    numbers: dict[object, int] = {}
-    return np.array(
-        [
-            numbers.setdefault(held.get(key, key), len(numbers))
-            for key in zip(languages, queries, strict=True)
-        ],
-        np.int64,
-    )
-
-
-def _table(cell: CellResult) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = (cell.folder or Path()) / "queries.parquet"
-    try:
-        return pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot read {path}: {error}", "Evaluate again with --fresh.") from error
-
-
-def _column(table: Any, name: str) -> DoubleArray:
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan)
-    held: DoubleArray = table.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
-    return held
