@@ -3,7 +3,7 @@
 Per-query differences of real encoders are centred, so that there is no drop, or lowered by two
 points; paragraphs are drawn with replacement, and every family is judged as `check` judges it.
 
-Run: python benchmarks/regression.py --data-dir FOLDER [--families 1000]
+Run: python benchmarks/regression.py --data-dir FOLDER [--families 1000] [--settings 20]
 FOLDER holds XQuAD-R's files.
 """
 
@@ -53,7 +53,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data-dir", type=Path, required=True)
     options.add_argument("--families", type=int, default=1000)
-    options.add_argument("--settings", type=int, default=100, help="families per single setting")
+    options.add_argument("--settings", type=int, default=20, help="families per single setting")
     given = options.parse_args()
     held = _differences(given.data_dir)
     paragraphs = held[0].sums.counts.shape[1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import installed, options
+from mlir_harness.commands import installed, options, requests
 from mlir_harness.commands.baseline import baseline
 from mlir_harness.commands.check import check
 from mlir_harness.commands.compare import compare
@@ -55,14 +55,7 @@ def cli() -> None:
 @options.reference
 @options.places
 @click.option("--fresh", is_flag=True, help="Rank again even if the results are stored.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "markdown", "latex"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@options.form("table", "json", "csv", "markdown", "latex")
 @click.option(
     "--download",
     is_flag=True,
@@ -99,7 +92,7 @@ def run(
     cells: list[CellResult] = []
     interrupted = False
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars, dry=dry_run)
+        prepared = runner.prepare(requests.request(asked), bars, dry=dry_run)
         if baseline is not None:
             known_baseline(baseline, [each.choice.label for each in prepared.encoders])
         if dry_run and form in {"csv", "markdown", "latex"}:

@@ -32,19 +32,10 @@ def as_json(
     if sources:
         held["references"] = [
             each
-            for task, split, members in _tables(cells)
+            for task, split, members in tables.by_task(cells)
             for each in published.as_objects(published.beside(members, sources), task, split)
         ]
     return json.dumps(held, indent=1)
-
-
-def _tables(cells: Sequence[CellResult]) -> list[tuple[str, str, list[CellResult]]]:
-    """The scored cells of each table: task, split, cells."""
-    names = dict.fromkeys((cell.task, cell.split) for cell in cells if cell.status == "ok")
-    return [
-        (*name, [c for c in cells if (c.task, c.split) == name and c.status == "ok"])
-        for name in names
-    ]
 
 
 def _object(cell: CellResult, marks: Marks | None) -> dict[str, Any]:
@@ -144,7 +135,7 @@ def _searched(cell: CellResult, setting: str) -> dict[str, Any]:
 def as_csv(cells: Sequence[CellResult], sources: Sequence[Source] = ()) -> str:
     """`rows` as CSV, then published figures; what a spreadsheet takes for formulas is quoted."""
     table = rows(cells)
-    for task, split, members in _tables(cells) if sources else ():
+    for task, split, members in tables.by_task(cells) if sources else ():
         table += published.as_rows(published.beside(members, sources), task, split)
     names = list(dict.fromkeys(name for row in table for name in row))
     written = io.StringIO()
@@ -165,7 +156,7 @@ def as_markdown(
 ) -> str:
     """The summary as GitHub tables; best bold, second underlined, published figures in italics."""
     parts = []
-    for task, split, members in _tables(cells):
+    for task, split, members in tables.by_task(cells):
         sample = " (sample data)" if members[0].sample else ""
         title = f"### {_escape(task)} · {_escape(split)}{sample}"
         chosen = tables.columns(members)

@@ -95,30 +95,36 @@ def places(column: Column, cells: Sequence[CellResult]) -> dict[str, int]:
     return {name: ranked.index(value) + 1 for name, value in shown.items() if value in ranked[:2]}
 
 
+def by_task(cells: Sequence[CellResult]) -> list[tuple[str, str, list[CellResult]]]:
+    """The scored cells of each table: task, split, cells."""
+    names = dict.fromkeys((cell.task, cell.split) for cell in cells if cell.status == "ok")
+    return [
+        (*name, [c for c in cells if (c.task, c.split) == name and c.status == "ok"])
+        for name in names
+    ]
+
+
 def summary(
     cells: Sequence[CellResult], sources: Sequence[Source] = (), marks: Marks | None = None
 ) -> RenderableType:
     """One table per task, one row per encoder that has scores, then those of published figures."""
     parts: list[RenderableType] = []
-    for task, split in dict.fromkeys((cell.task, cell.split) for cell in cells):
-        members = [cell for cell in cells if (cell.task, cell.split) == (task, split)]
-        scored = [cell for cell in members if cell.status == "ok"]
-        if scored:
-            title = f"{plain(task)} · {plain(split)}"
-            chosen = columns(scored)
-            found = published.beside(scored, sources)
-            width = _MARKED if marks else _MOST
-            for start in range(0, len(chosen), width):
-                part = chosen[start : start + width]
-                below = published.rows(found, ((each.kind, each.measure) for each in part))
-                parts += [_scores(scored, part, title, below, marks), Text()]
-            for kind in SHORT:
-                for varied in variants(scored, kind):
-                    heading = f"{title} · {kind}, {varied[0].measure} by variant"
-                    parts += [_scores(scored, varied, heading, (), marks), Text()]
-            told = notes(scored, marks) + (published.notes(found, task) if sources else [])
-            lines = (Text(line, style="dim") for line in told)
-            parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
+    for task, split, scored in by_task(cells):
+        title = f"{plain(task)} · {plain(split)}"
+        chosen = columns(scored)
+        found = published.beside(scored, sources)
+        width = _MARKED if marks else _MOST
+        for start in range(0, len(chosen), width):
+            part = chosen[start : start + width]
+            below = published.rows(found, ((each.kind, each.measure) for each in part))
+            parts += [_scores(scored, part, title, below, marks), Text()]
+        for kind in SHORT:
+            for varied in variants(scored, kind):
+                heading = f"{title} · {kind}, {varied[0].measure} by variant"
+                parts += [_scores(scored, varied, heading, (), marks), Text()]
+        told = notes(scored, marks) + (published.notes(found, task) if sources else [])
+        lines = (Text(line, style="dim") for line in told)
+        parts[-1:] = [*(Padding(line, (0, 0, 0, 2)) for line in lines), Text()]
     return Group(*parts[:-1])
 
 

@@ -347,3 +347,14 @@ def test_other_queries_are_named(desk: Desk) -> None:
     assert any(
         f"query {name} of {setting} is gone" in row["reasons"] for row in found(done).values()
     )
+
+
+def test_a_report_replaces_a_file_as_a_whole_and_no_device(desk: Desk) -> None:
+    report = desk.root / "report.xml"
+    report.write_text("of an earlier check, and longer than any" * 1000)
+    (desk.root / "link.xml").symlink_to(report)
+    assert check(desk, "--junit", "link.xml").code == 0
+    assert Xml.parse(report).getroot().tag == "testsuites"
+    assert (desk.root / "link.xml").is_symlink()
+    assert check(desk, "--junit", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()

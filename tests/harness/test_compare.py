@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from cells import failed
 from command import Desk, check_golden
-from test_tables import drawn
+from drawing import drawn
 
 from mlir_harness import evaluate, tables
 from mlir_harness.comparing import formats, operands, table

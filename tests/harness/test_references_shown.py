@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cells import hostile
 from command import Desk, check_golden
+from drawing import drawn, styled
 from reference_cells import cell
-from rich.console import Console, RenderableType
 
 from mlir_harness import formats, references, tables
 from mlir_harness.api import Report, evaluate
@@ -21,18 +21,6 @@ from mlir_harness.errors import UsageError
 EVERY = references.sources()
 WHOLE = [cell(encoder="hashing", value=0.625), cell(encoder="labse", value=0.25)]
 PART = [cell(languages=["hi", "th"], encoder="hashing")]
-
-
-def drawn(what: RenderableType, width: int) -> str:
-    text = io.StringIO()
-    Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(what)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
-
-
-def styled(what: RenderableType) -> str:
-    text = io.StringIO()
-    Console(file=text, width=100, force_terminal=True, color_system="standard").print(what)
-    return text.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 100])

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from cells import failed, hostile, scored, searched
 from command import check_golden
+from drawing import drawn
 from plugins_for_tests import HOSTILE
 from rich.console import Group
-from test_tables import drawn
 
 from mlir_harness import failures, formats, output
 from mlir_harness.errors import Exit

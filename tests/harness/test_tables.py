@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from cells import contaminated, exposed, failed, hostile, scored
 from command import check_golden
-from rich.console import Console, RenderableType
+from drawing import drawn, styled
 
 from mlir_harness import details, failures, tables
 from mlir_harness.output import console
@@ -16,18 +16,6 @@ from mlir_harness.plan import PlannedCell
 from mlir_harness.results import CellResult
 
 CELLS = [scored("hashing", 0.5), scored("st:models/e5-small", 0.75), scored("labse", 0.625)]
-
-
-def drawn(what: RenderableType, width: int = 100) -> str:
-    text = io.StringIO()
-    Console(file=text, width=width, markup=False, emoji=False, highlight=False).print(what)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
-
-
-def styled(what: RenderableType) -> str:
-    text = io.StringIO()
-    Console(file=text, width=100, force_terminal=True, color_system="standard").print(what)
-    return text.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 100])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import held
+from mlir_harness.commands import held, options
 from mlir_harness.errors import Exit, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def update(
 
 @baseline.command()
 @_FILE
-@held.form("table", "json")
+@options.form("table", "json")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def show(file: Path, form: str, debug: bool) -> None:
     """Show what FILE holds: cells, means, allowed drops, environment and history."""

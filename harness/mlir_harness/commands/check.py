@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness.commands import held
+from mlir_harness.commands import held, options
 from mlir_harness.errors import Exit, HarnessError, StoreError
 from mlir_harness.text import plain
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Judge kinds of settings; or the languages of queries within them too.",
 )
 @click.option("--pin-encoder", is_flag=True, help="Another encoder is not tested but incomparable.")
-@held.form("table", "json", "markdown")
+@options.form("table", "json", "markdown")
 @click.option(
     "--junit",
     type=click.Path(path_type=Path),
@@ -118,12 +118,17 @@ def _reports(
     done: Checked, file: str, junit: Path | None, summary: Path | None, errors: Console
 ) -> bool:
     """Write what else was asked for; whether all of it could be."""
+    from mlir_harness import files
     from mlir_harness.regression import junit as xml
     from mlir_harness.regression import markdown
 
     def whole(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(xml.checked(done, file))
+        written = xml.checked(done, file)
+        if path.exists() and not path.is_file():
+            path.write_bytes(written)  # a device, which is not to be replaced
+        else:
+            files.replace_file(path.resolve(), written)
 
     def appended(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.commands.config import config
 from mlir_harness.errors import UsageError
 from mlir_harness.text import plain
@@ -48,14 +48,7 @@ if TYPE_CHECKING:
 @options.encoding
 @options.scoring()
 @options.places
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@options.form("table", "json", "csv", "markdown")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def compare(
     operands: tuple[str, ...],
@@ -99,7 +92,7 @@ def compare(
     printed = output.Output(output.take_stdout(), form)
     errors = output.console(sys.stderr)
     with Bars(errors) as bars:
-        request = options.request({**asked, "encoders": () if folders else operands})
+        request = requests.request({**asked, "encoders": () if folders else operands})
         found = (
             given.of_folders(operands, request, bars)
             if folders

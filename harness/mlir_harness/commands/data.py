@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.errors import DataError, Exit, HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def verify(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     from mlir_harness.watch import Bars
 
     printed = _output(as_json)
-    request = options.tasks_alone((task,), asked | {"data": "real"})
+    request = requests.tasks_alone((task,), asked | {"data": "real"})
     choice, made = prepare.make(task)
     wanted = needs.of_task(choice, made, tuple(request.languages), request)
     notes = []
@@ -126,7 +126,7 @@ def describe(task: str, as_json: bool, debug: bool, **asked: Any) -> None:
     from mlir_harness.watch import Bars
 
     printed = _output(as_json)
-    request = options.tasks_alone((task,), asked)
+    request = requests.tasks_alone((task,), asked)
     with _nothing_ran(), Bars(output.console(sys.stderr)) as bars:
         choice, made = prepare.make(task)
         held = describe.describe(prepare.load(choice, made, request, bars))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.commands.config import config
 
 
@@ -64,7 +64,7 @@ def doctor(
     given = [name for some in names for name in some] or ["all"]
     data = "sample" if asked["data_dir"] is None else "real"
     asked |= {"encoders": given, "tasks": given, "data": data, "timeout": None}
-    request = options.request(asked).checked()
+    request = requests.request(asked).checked()
     found = practice.patients(request.encoders)
     assert request.cache_dir is not None  # noqa: S101  checked() fills both in
     assert request.checkpoints is not None  # noqa: S101

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.commands.config import config
 from mlir_harness.errors import UsageError
 from mlir_harness.text import plain
@@ -87,7 +87,7 @@ def export(
     errors = output.console(sys.stderr)
     write = _tasks if lists else partial(_scores, baseline=baseline)
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars, tasks_alone=lists)
+        prepared = runner.prepare(requests.request(asked), bars, tasks_alone=lists)
         done, cells, told = write(prepared, form, to, bars, force=force)
     printed.text(told)
     output.report(cells, errors, debug=debug)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlir_harness import text
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.errors import Exit, HarnessError, StoreError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fetch(
     from mlir_harness.watch import Bars
 
     named = tuple(dict.fromkeys(name for some in names for name in some))
-    request = options.tasks_alone((), where)
+    request = requests.tasks_alone((), where)
     printed = output.Output(output.take_stdout(), "table")
     errors = output.console(sys.stderr)
     web, bars = Web(first=timeout or FIRST_ANSWER), Bars(errors)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mlir_harness.commands import options
+from mlir_harness.commands import options, requests
 from mlir_harness.commands.config import config
 from mlir_harness.errors import UsageError
 
@@ -65,18 +65,6 @@ def gates(command: _Command) -> _Command:
     return options.names("--measures", "Measures to hold, such as AP,R@1,rank_distance.")(command)
 
 
-def form(*names: str) -> Callable[[_Command], _Command]:
-    """How the outcome is printed."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(names),
-        default=names[0],
-        show_default=True,
-        help="What is printed to standard output.",
-    )
-
-
 @dataclass(frozen=True)
 class Gathered:
     """Results, and how they were asked for.
@@ -126,7 +114,7 @@ def gathered(
         if not asked[name]:
             raise UsageError(f"no {name} are named", f"Give --{name}, or --results DIR.")
     with Bars(errors) as bars:
-        prepared = runner.prepare(options.request(asked), bars)
+        prepared = runner.prepare(requests.request(asked), bars)
         return Gathered(list(runner.run(prepared, bars)), prepared.request)
 
 

@@ -1,22 +1,17 @@
-"""The options that several commands share, and the request they make. Imports nothing heavy."""
+"""The options that several commands share. Imports nothing heavy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from mlir_harness import text
 
-if TYPE_CHECKING:
-    from mlir_harness.config import Config
-    from mlir_harness.request import Request
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NAMES = "Names, separated by commas; 'all' for every one ready here."
-_OFFERED = ("device", "precision", "token_budget")  # to every encoder that knows them
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.3
@@ -167,6 +162,18 @@ def scoring(*, depth: str = "the task's own") -> Callable[[_Command], _Command]:
     return add
 
 
+def form(*names: str) -> Callable[[_Command], _Command]:
+    """How the outcome is printed; the first is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="What is printed to standard output.",
+    )
+
+
 def reference(command: _Command) -> _Command:
     """Which published figures stand beside results."""
     return names(
@@ -230,43 +237,6 @@ def files(command: _Command) -> _Command:
         ),
         click.option("--debug", is_flag=True, help="Show tracebacks."),
     )
-
-
-def tasks_alone(tasks: tuple[str, ...], asked: dict[str, Any]) -> Request:
-    """The request of a command that needs no encoder."""
-    from mlir_harness.request import Request
-
-    data_dir = asked.pop("data_dir")
-    given = None if data_dir is None else str(data_dir)
-    return Request((), tasks, **asked, data_dir=given).checked()
-
-
-def request(asked: dict[str, Any]) -> Request:
-    """The request that the options above make; `asked` holds them all and no other."""
-    from mlir_harness.request import Request
-
-    offered = {key: value for key in _OFFERED if (value := asked.pop(key)) is not None}
-    held: Config | None = asked.pop("config", None)
-    if held is not None:
-        _settle(asked, held)
-    data_dir = asked.pop("data_dir")
-    if asked["timeout"] is None:
-        del asked["timeout"]
-    else:
-        asked["isolate"] = True  # nothing else can be stopped
-    return Request(**asked, offered=offered, data_dir=None if data_dir is None else str(data_dir))
-
-
-def _settle(asked: dict[str, Any], config: Config) -> None:
-    """Put in what a file says of the encoders and tasks asked for; the command line wins."""
-    options, weights = asked["options"], asked["weights"]
-    for kind in ("encoders", "tasks"):
-        for label, entry in config.used(asked[kind]).items():
-            options[label] = {**entry.options, **options.get(label, {})}
-            if entry.weights:
-                weights.setdefault(label, entry.weights)
-        asked[kind] = config.expand(asked[kind])
-    asked["options"] = {name: held for name, held in options.items() if held}
 
 
 def _with(command: _Command, *added: Callable[[_Command], _Command]) -> _Command:

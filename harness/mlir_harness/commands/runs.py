@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mlir_harness.commands import options
 from mlir_harness.text import plain
 
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -35,14 +36,7 @@ _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
 @click.option("--status", type=click.Choice(["ok", "error"]), help="With scores, or without.")
 @click.option("--data", type=click.Choice(["real", "sample"]), help="Real data, or the sample.")
 @click.option("--newest", is_flag=True, help="Of an encoder, task and split the newest alone.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@options.form("table", "json", "csv")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def runs(
     output: Path,

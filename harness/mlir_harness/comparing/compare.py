@@ -19,7 +19,7 @@ from mlir_harness.results import CellResult
 from mlir_harness.text import did_you_mean, plain
 from mlir_harness.types import DoubleArray
 
-_LEVEL = 1e-12  # a change of an average that is only rounding
+_ROUNDING = 1e-12  # a change of an average that is only rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +244,8 @@ def _differences(
                 effect=_effect(contributions[place][part.counts.any(axis=0)]),
                 p=float(p[place]),
                 adjusted=float(p[place]),
-                risen=int((by_query > _LEVEL).sum()),
-                fallen=int((by_query < -_LEVEL).sum()),
+                risen=int((by_query > _ROUNDING).sum()),
+                fallen=int((by_query < -_ROUNDING).sum()),
                 low=directions.low(measure),
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,18 +137,16 @@ def lined_up(first: Queries, second: Queries, named: tuple[str, str]) -> Queries
     Raises:
         IncomparableError: they are not of the same queries in the same settings; says which.
     """
-    if len(first) == len(second) and _same(first, second):
-        return second
-    one, other = first.keys(), second.keys()
-    place = {key: row for row, key in enumerate(other)}
-    for name, keys in zip(named, (one, other), strict=True):
-        if len(set(keys)) < len(keys):
-            twice = next(key for key, times in Counter(keys).items() if times > 1)
+    for name, held in zip(named, (first, second), strict=True):
+        _, rows, counts = np.unique(_numbers(held, held), return_index=True, return_counts=True)
+        if (counts > 1).any():
+            (twice,) = held.of(rows[counts > 1][:1]).keys()
             raise IncomparableError(
                 f"{plain(name)} holds {_key(twice)} twice", "Evaluate again with --fresh."
             )
-    lacking = [(named[1], key) for key in one if key not in place]
-    lacking += [(named[0], key) for key in set(other) - set(one)]
+    found = places(first, second)
+    gone, new = first.of(found < 0).keys(), second.of(places(second, first) < 0).keys()
+    lacking = [(named[1], key) for key in gone] + [(named[0], key) for key in new]
     if lacking:
         shown = "; ".join(f"{plain(name)} lacks {_key(key)}" for name, key in lacking[:_NAMED])
         more = f" and {len(lacking) - _NAMED:,} more" if len(lacking) > _NAMED else ""
@@ -157,14 +154,35 @@ def lined_up(first: Queries, second: Queries, named: tuple[str, str]) -> Queries
             f"{plain(named[0])} and {plain(named[1])} are not of the same queries: {shown}{more}",
             "Evaluate both on the same data, languages and settings.",
         )
-    return second.of(np.array([place[key] for key in one], np.int64))
+    return second.of(found)
 
 
-def _same(first: Queries, second: Queries) -> bool:
-    return all(
-        np.array_equal(one.strings(), other.strings())
-        for one, other in ((first.setting, second.setting), (first.query, second.query))
-    )
+def places(first: Queries, second: Queries) -> IntArray:
+    """The row of `second` that has the setting and query of each row of `first`; -1 if none has."""
+    if not len(second):
+        return np.full(len(first), -1, np.int64)
+    keys, wanted = _numbers(first, second), _numbers(first, first)
+    order = np.argsort(keys, kind="stable")
+    rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    found: IntArray = np.where(keys[rows] == wanted, rows, -1)
+    return found
+
+
+def _numbers(first: Queries, second: Queries) -> IntArray:
+    """A number for setting and query of each row of `second`; -1 if `first` knows no such names."""
+    settings = _joined(first.setting, second.setting)
+    queries = _joined(first.query, second.query)
+    known = (settings >= 0) & (queries >= 0)
+    numbers: IntArray = np.where(known, settings * len(first.query.names) + queries, -1)
+    return numbers
+
+
+def _joined(first: Coded, second: Coded) -> IntArray:
+    """The codes of `second` as those of `first`, -1 for names that this does not have."""
+    index = {name: place for place, name in enumerate(first.names)}
+    known = np.array([*(index.get(name, -1) for name in second.names), -1], np.int64)
+    codes: IntArray = known[second.codes]
+    return codes
 
 
 def _key(key: tuple[str, str]) -> str:

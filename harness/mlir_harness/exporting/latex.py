@@ -57,10 +57,9 @@ def as_latex(cells: Sequence[CellResult], marks: Marks | None = None) -> str:
         marks: what stands at values that were compared with a baseline's.
     """
     parts = []
-    keys = dict.fromkeys((cell.task, cell.split) for cell in cells if cell.status == "ok")
-    labels = folder_names([f"{task}-{split}" for task, split in keys])
-    for task, split in keys:
-        members = [c for c in cells if (c.task, c.split) == (task, split) and c.status == "ok"]
+    found = tables.by_task(cells)
+    labels = folder_names([f"{task}-{split}" for task, split, _ in found])
+    for task, split, members in found:
         label = f"tab:{labels[f'{task}-{split}']}"
         # The file is the same whether scores were computed now or read.
         told = tables.notes([replace(cell, stored=False) for cell in members], marks)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mlir_harness.comparing.queries import Coded, Queries
+from mlir_harness.comparing.queries import Coded, Queries, places
 from mlir_harness.comparing.sums import Sums, numbered
 from mlir_harness.regression.cells import Cell, Kept, Key
 from mlir_harness.regression.gates import Gate
@@ -70,12 +70,12 @@ def pairs(old: Cell, new: Cell, gates: Iterable[Gate], *, languages: bool) -> It
         gates: of which measures; those that the old one does not have are passed over.
         languages: also by language of the queries.
     """
-    places = _places(old.queries, new.queries)
+    found = places(old.queries, new.queries)
     for gate in gates:
         if gate.measure in old.queries.values:
             for group, language, settings in _means(old, languages=languages):
                 if not math.isnan(_shown(old, group, language, gate)):
-                    yield _pair(old, new, gate, group, language, settings, places)
+                    yield _pair(old, new, gate, group, language, settings, found)
 
 
 def beyond(old: Cell, new: Cell) -> list[str]:
@@ -112,7 +112,7 @@ def _pair(
     group: str,
     language: str,
     settings: Sequence[Kept],
-    places: IntArray,
+    found: IntArray,
 ) -> Pair:
     pool = max(setting.documents for setting in settings)
     pair = Pair(
@@ -132,7 +132,7 @@ def _pair(
     if gate.measure not in new.queries.values:
         lost = [*lost, f"measure {plain(gate.measure, 60)} is gone"]
     elif not lost:
-        now = np.append(new.queries.values[gate.measure], np.nan)[places[rows]]
+        now = np.append(new.queries.values[gate.measure], np.nan)[found[rows]]
         lost = _lost_queries(old.queries.of(rows), np.isnan(now))
     if lost:
         return replace(pair, missing=tuple(lost))
@@ -168,33 +168,9 @@ def _shown(cell: Cell, group: str, language: str, gate: Gate) -> float:
     rows = _within(cell.queries.setting, settings) & ~np.isnan(values)
     if not rows.any():
         return math.nan
-    places = numbered(cell.queries.setting.codes[rows])
-    sums, counts = np.bincount(places, values[rows]), np.bincount(places)
+    of = numbered(cell.queries.setting.codes[rows])
+    sums, counts = np.bincount(of, values[rows]), np.bincount(of)
     return float((sums / counts).mean())
-
-
-def _places(old: Queries, new: Queries) -> IntArray:
-    """The row of `new` that has the setting and query of each row of `old`; -1 if none has."""
-    width = len(old.query.names)
-    settings, queries = _joined(old.setting, new.setting), _joined(old.query, new.query)
-    keys = np.where((settings >= 0) & (queries >= 0), settings * width + queries, -1)
-    order = np.argsort(keys, kind="stable")
-    wanted = old.setting.codes * width + old.query.codes
-    found = np.searchsorted(keys, wanted, sorter=order)
-    found = np.minimum(found, max(len(keys) - 1, 0))
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
-    rows = order[found]
-    places: IntArray = np.where(keys[rows] == wanted, rows, -1)
-    return places
-
-
-def _joined(old: Coded, new: Coded) -> IntArray:
-    """The codes of `new` as those of `old`, -1 for names that this does not have."""
-    index = {name: place for place, name in enumerate(old.names)}
-    known = np.array([*(index.get(name, -1) for name in new.names), -1], np.int64)
-    codes: IntArray = known[new.codes]
-    return codes
 
 
 def _lost_settings(settings: Sequence[Kept], new: Cell) -> list[str]:
