@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlir_harness.averages import SEED
+from mlir_harness import averages
 from mlir_harness.comparing import queries
 from mlir_harness.comparing.queries import Coded, Queries
 from mlir_harness.errors import StoreError
@@ -47,8 +47,7 @@ class Kept:
     @property
     def group(self) -> str:
         """What it is averaged in: "monolingual", or "monolingual/spis-5" over seeds."""
-        variant = self.variant.partition(SEED)[0]
-        return f"{self.kind}/{variant}" if variant else self.kind
+        return averages.group(self.kind, self.variant)
 
 
 @dataclass(frozen=True)
